@@ -1,0 +1,2 @@
+//! What a gate costs.
+fn main() {}

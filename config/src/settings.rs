@@ -1,0 +1,149 @@
+//! What a configuration means, once and for all: every default filled in, every text parsed.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use swap_core::{AppName, Release};
+
+/// The whole configuration.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Settings {
+    /// `[server]`
+    pub server: Server,
+    /// `[control]`
+    pub control: Control,
+    /// `[admin]`, off unless named.
+    pub admin: Option<Admin>,
+    /// `[[listen]]`, at least one.
+    pub listen: Vec<Listen>,
+    /// `[app.NAME]`, at least one.
+    pub apps: BTreeMap<AppName, App>,
+}
+
+/// `[server]`
+#[derive(Clone, Debug, PartialEq)]
+pub struct Server {
+    /// Worker threads; 0: one per core.
+    pub workers: usize,
+    /// Where the journal lives, if the file says so.
+    pub state_dir: Option<PathBuf>,
+    /// Where the access log goes.
+    pub access_log: AccessLog,
+}
+
+/// Where the access log goes.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum AccessLog {
+    /// Nowhere.
+    #[default]
+    Off,
+    /// Standard output.
+    Stdout,
+    /// A file, appended to.
+    File(PathBuf),
+}
+
+/// `[control]`
+#[derive(Clone, Debug, PartialEq)]
+pub struct Control {
+    /// The socket's path, if the file says so.
+    pub socket: Option<PathBuf>,
+    /// Its permission bits.
+    pub mode: u32,
+    /// Who may command, besides root and the daemon's own user.
+    pub users: Vec<String>,
+}
+
+/// `[admin]`
+#[derive(Clone, Debug, PartialEq)]
+pub struct Admin {
+    /// Where metrics and health are served.
+    pub listen: SocketAddr,
+}
+
+/// `[[listen]]`
+#[derive(Clone, Debug, PartialEq)]
+pub struct Listen {
+    /// Where clients connect.
+    pub address: SocketAddr,
+}
+
+/// `[app.NAME]`
+#[derive(Clone, Debug, PartialEq)]
+pub struct App {
+    /// Lower-case hosts, `*.suffix` among them; empty: every host.
+    pub hosts: Vec<String>,
+    /// Path prefixes, at least one, matched on whole segments.
+    pub paths: Vec<String>,
+    /// Whether the prefix is taken off before the upstream sees the path.
+    pub strip_prefix: bool,
+    /// The field that names the release on every response.
+    pub release_header: Option<String>,
+    /// The first release; only until the journal knows better.
+    pub release: Option<Release>,
+    /// `[app.NAME.probe]`
+    pub probe: Probe,
+    /// `[app.NAME.hold]`
+    pub hold: Hold,
+    /// `[app.NAME.timeouts]`
+    pub timeouts: Timeouts,
+}
+
+/// `[app.NAME.probe]`
+#[derive(Clone, Debug, PartialEq)]
+pub struct Probe {
+    /// What is asked for; 2xx passes.
+    pub path: String,
+    /// How often a live release is looked at. 100 ms while something waits for it.
+    pub interval: Duration,
+    /// How long one probe may take.
+    pub timeout: Duration,
+    /// How many in a row.
+    pub passes: u32,
+}
+
+/// `[app.NAME.hold]`
+#[derive(Clone, Debug, PartialEq)]
+pub struct Hold {
+    /// How many requests may wait.
+    pub max_requests: usize,
+    /// How many bytes they may take, heads and buffered bodies together.
+    pub max_bytes: usize,
+    /// How long one may wait.
+    pub max_wait: Duration,
+    /// The share of `max_requests` that one client address may take, once the hold is half full.
+    pub max_share: f64,
+    /// Whether to hold when the live release cannot be reached.
+    pub when_down: bool,
+    /// How fast the held requests go.
+    pub resume_rate: ResumeRate,
+    /// Whether the app's probe path is answered 200 by us while it is held, for an outer balancer.
+    pub answer_probes: bool,
+}
+
+/// How fast held requests go once the door opens.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub enum ResumeRate {
+    /// From the concurrency that the old release ran with, growing while answers come.
+    #[default]
+    Auto,
+    /// So many requests a second.
+    PerSecond(u32),
+}
+
+/// `[app.NAME.timeouts]`
+#[derive(Clone, Debug, PartialEq)]
+pub struct Timeouts {
+    /// How long a new release may take to get ready.
+    pub boot: Duration,
+    /// How long running requests of an old release may take to end.
+    pub drain: Duration,
+    /// The same with strategy hold, where clients wait meanwhile.
+    pub drain_held: Duration,
+    /// How long a connect may take.
+    pub connect: Duration,
+    /// How long the head of an answer may take.
+    pub response: Duration,
+}

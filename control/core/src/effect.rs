@@ -1,0 +1,189 @@
+//! What must be done about an event, in the order given.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    Cause, GateId, Generation, Methods, OperationId, ProbeId, Release, ReleaseId, Strategy,
+};
+
+/// One thing to do. None of them can fail from the core's point of view: what can is journalled before.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Effect {
+    /// Shut the door for these methods. A door that is shut already stays so and keeps its queue; its cause changes.
+    Hold {
+        /// Why.
+        cause: Cause,
+        /// For whom; the others pass.
+        methods: Methods,
+    },
+    /// Publish a table in which `live` serves behind the new gate `gate`.
+    Publish {
+        /// The number of the table.
+        generation: Generation,
+        /// Behind which gate; never used before.
+        gate: GateId,
+        /// Who serves; none while the app is empty.
+        live: Option<Release>,
+    },
+    /// Close this gate and say `GateEmpty` when nothing runs behind it any more. Always after a publish.
+    Close {
+        /// Which.
+        gate: GateId,
+        /// Whose running requests are waited for: those of the classes (safe, unsafe) that these methods belong to.
+        methods: Methods,
+        /// Tunnels end at once instead of at the drain timeout.
+        tunnels_too: bool,
+    },
+    /// The drain is over: end what still runs behind this gate, and count it. `GateEmpty` follows.
+    Cut {
+        /// Which.
+        gate: GateId,
+    },
+    /// Let the held requests go, first come first served, at a pace that grows. `DoorOpen` follows.
+    Release,
+    /// The hold has lasted too long: refuse new arrivals at once (503), let those who wait run into their limit.
+    GiveUp,
+    /// Probe every instance of `release` every 100 ms until `ProbePassed`. Replaces a running round of this app.
+    Probe {
+        /// The round's number, to be named in each result.
+        probe: ProbeId,
+        /// Whom.
+        release: Release,
+        /// A release that is coming back rather than coming up: if it never passed its probe before (it has no such
+        /// path), an accepted connect passes.
+        recover: bool,
+    },
+    /// End the running round.
+    StopProbe {
+        /// Its number.
+        probe: ProbeId,
+    },
+    /// Tell whoever started this operation that its COMMAND may run now: the app is held and quiet.
+    RunCommand {
+        /// Whose.
+        operation: OperationId,
+    },
+    /// The operation has reached this phase: for progress lines and `events`.
+    Progress {
+        /// Whose.
+        operation: OperationId,
+        /// `booting`, `holding`, `command`, `swapped`, `releasing`, `draining`, `returning`.
+        phase: &'static str,
+    },
+    /// The operation has ended: complete the receipt with what was counted, journal it, answer.
+    Finish(Ending),
+}
+
+/// How an operation ended.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Ending {
+    /// Which.
+    pub operation: OperationId,
+    /// `promote`, `rollback`, `hold`, `stage`.
+    pub verb: String,
+    /// How it would have taken over, where it would have.
+    pub strategy: Option<Strategy>,
+    /// How it went.
+    pub outcome: Outcome,
+    /// Who served before.
+    pub from: Option<ReleaseId>,
+    /// Who was to serve.
+    pub to: Option<ReleaseId>,
+    /// Who asked.
+    pub by: String,
+    /// Why, in the words of whoever asked.
+    pub reason: Option<String>,
+    /// What went wrong, in words that name the thing and the last probe's result.
+    pub why: Option<String>,
+    /// From the start to the end.
+    pub took: Duration,
+    /// From the first probe to the one that passed (or to the end).
+    pub boot: Option<Duration>,
+    /// From the moment the door was shut to the moment it was released (or to the end).
+    pub hold: Option<Duration>,
+    /// From the close of the old gate to the moment it was empty (or to the end).
+    pub drain: Option<Duration>,
+}
+
+/// How an operation went. swapctl's exit code follows from it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// Done.
+    Done,
+    /// Done at once: it was live already.
+    AlreadyLive,
+    /// The gate failed: not ready in time, or the COMMAND failed. The old release serves.
+    Failed,
+    /// Somebody said `abort`. The old release serves.
+    Aborted,
+    /// The daemon was restarted meanwhile; which release serves is in `status`.
+    Interrupted,
+}
+
+/// What a command is told at once.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Answer {
+    /// It has begun; `Finish` with this operation will follow (perhaps in the same step).
+    Begun(OperationId),
+    /// This operation is known: it runs, or has ended, and its result is the answer.
+    Known(OperationId),
+    /// Done, nothing more will follow. In words.
+    Done(String),
+    /// Refused; nothing has changed.
+    Refused(Refusal),
+}
+
+/// Why a command is refused.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, thiserror::Error)]
+pub enum Refusal {
+    /// One at a time.
+    #[error("operation {operation} ({verb} {release}) is under way", release = .release.as_ref().map_or("", |r| r.as_str()))]
+    Busy {
+        /// The one under way.
+        operation: OperationId,
+        /// What it is.
+        verb: &'static str,
+        /// Of which release.
+        release: Option<ReleaseId>,
+    },
+    /// `--if-current` names another release than the live one.
+    #[error("{live} is live, not {wanted}", live = .live.as_ref().map_or("no release", |r| r.as_str()))]
+    NotCurrent {
+        /// What was asked for.
+        wanted: ReleaseId,
+        /// What is live.
+        live: Option<ReleaseId>,
+    },
+    /// `If-Match` names another generation.
+    #[error("the app's generation is {is}, not {wanted}")]
+    NotGeneration {
+        /// What was asked for.
+        wanted: Generation,
+        /// What it is.
+        is: Generation,
+    },
+    /// The app is blocked.
+    #[error("promotes are blocked by {}: {}", .0.by, .0.reason)]
+    Blocked(crate::Block),
+    /// No such release.
+    #[error(
+        "release {0} is not known here: it is neither staged nor the previous one, and no --instance was given"
+    )]
+    UnknownRelease(ReleaseId),
+    /// The timeouts that were asked for cannot fit into the hold.
+    #[error("drain {drain:?} + boot {boot:?} = {sum:?} do not fit into the hold's limit of {limit:?}", sum = *drain + *boot)]
+    DoesNotFit {
+        /// Asked for.
+        drain: Duration,
+        /// Asked for.
+        boot: Duration,
+        /// The hold's.
+        limit: Duration,
+    },
+    /// It makes no sense in this state.
+    #[error("{0}")]
+    Pointless(String),
+}

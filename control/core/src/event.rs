@@ -1,0 +1,154 @@
+//! What can happen to an app: commands of people, and what was observed.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Address, GateId, Generation, Methods, OperationId, ProbeId, ReleaseId};
+
+/// One thing that happened.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Event {
+    /// `swapctl promote`.
+    Promote(Promote),
+    /// `swapctl stage`: probe it, keep it ready, give it no traffic.
+    Stage(Stage),
+    /// `swapctl unstage`.
+    Unstage {
+        /// Which one to forget.
+        release: ReleaseId,
+    },
+    /// `swapctl hold`.
+    Hold(HoldCommand),
+    /// `swapctl resume`.
+    Resume,
+    /// `swapctl rollback`.
+    Rollback(Rollback),
+    /// `swapctl abort`: the swap under way; the old release keeps serving.
+    Abort,
+    /// `swapctl block`.
+    Block(crate::Block),
+    /// `swapctl unblock`.
+    Unblock,
+    /// The COMMAND of a promote with strategy hold ended, or swapctl died before it did.
+    CommandEnded {
+        /// Whose command.
+        operation: OperationId,
+        /// What went wrong, in words, unless it exited 0.
+        result: Result<(), String>,
+    },
+    /// Every instance passed as many probes in a row as asked.
+    ProbePassed {
+        /// Which round of probing.
+        probe: ProbeId,
+    },
+    /// An instance failed its probe. Probing goes on; the words are for whoever asks why it took so long.
+    ProbeFailed {
+        /// Which round of probing.
+        probe: ProbeId,
+        /// `127.0.0.1:3001 answered 503 to GET /up`.
+        why: String,
+    },
+    /// A closed gate is empty (of the asked class of methods), and each worker has closed its idle connections to it.
+    GateEmpty {
+        /// Which gate.
+        gate: GateId,
+    },
+    /// The queue behind a door that was released is empty; the door is open again.
+    DoorOpen,
+    /// No instance behind this gate can be reached; the door has shut itself.
+    LiveDown {
+        /// The gate through which the requests had gone that came back unsent. An older one means nothing.
+        gate: GateId,
+    },
+    /// The deadline of `App::deadline` has come (or `step` was called for no reason: then nothing happens).
+    DeadlinePassed,
+}
+
+/// How a release takes over.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[serde(rename_all = "lowercase")]
+pub enum Strategy {
+    /// The old release serves until the new one is ready.
+    #[default]
+    Overlap,
+    /// Only one copy may run: requests wait while the old one ends and the new one boots.
+    Hold,
+}
+
+/// A promote, with its defaults filled in by whoever read it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Promote {
+    /// The operation, and its idempotency key.
+    pub operation: OperationId,
+    /// What shall serve.
+    pub release: ReleaseId,
+    /// Where it runs; empty for a staged or previous release.
+    pub instances: Vec<Address>,
+    /// How.
+    pub strategy: Strategy,
+    /// How long the new release may take to get ready, if it was asked for; else the app's `boot` (overlap), or what
+    /// is left of the hold's limit (hold).
+    pub boot: Option<Duration>,
+    /// How long running requests of the old release may take to end, if asked for.
+    pub drain: Option<Duration>,
+    /// How long the hold may last, if asked for; else the app's `max_wait`.
+    pub hold: Option<Duration>,
+    /// Refuse unless this release is live.
+    pub if_current: Option<ReleaseId>,
+    /// Refuse unless this is the app's generation.
+    pub if_generation: Option<Generation>,
+    /// Whether a COMMAND runs inside the hold (strategy hold only).
+    pub command: bool,
+    /// Why, in the words of whoever asked.
+    pub reason: Option<String>,
+    /// Who: `uid 0`.
+    pub by: String,
+}
+
+/// A stage.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Stage {
+    /// The operation.
+    pub operation: OperationId,
+    /// Which release.
+    pub release: ReleaseId,
+    /// Where it runs.
+    pub instances: Vec<Address>,
+    /// How long it may take to get ready, if asked for.
+    pub boot: Option<Duration>,
+    /// Who.
+    pub by: String,
+}
+
+/// A hold by command.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct HoldCommand {
+    /// The operation.
+    pub operation: OperationId,
+    /// Which methods wait.
+    pub methods: Methods,
+    /// When it ends by itself, if asked for; else after the app's `max_wait`.
+    pub timeout: Option<Duration>,
+    /// Why.
+    pub reason: Option<String>,
+    /// Who.
+    pub by: String,
+}
+
+/// A rollback.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Rollback {
+    /// The operation.
+    pub operation: OperationId,
+    /// To which release, if not the previous one.
+    pub release: Option<ReleaseId>,
+    /// Refuse unless this is the app's generation.
+    pub if_generation: Option<Generation>,
+    /// Why.
+    pub reason: Option<String>,
+    /// Who.
+    pub by: String,
+}

@@ -1,0 +1,57 @@
+//! What of an app outlives the process. The driver journals it, durably, whenever a step changed it and before it
+//! carries out that step's effects.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Block, GateId, Generation, Methods, OperationId, Release, ReleaseId, Strategy};
+
+/// The lasting part of an app's state.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Saved {
+    /// Number of the last published table.
+    pub generation: Generation,
+    /// Number of the last gate.
+    pub gate: GateId,
+    /// Who serves.
+    pub live: Option<Release>,
+    /// Who served before: `rollback` goes there.
+    pub previous: Option<Release>,
+    /// Ready, without traffic.
+    pub staged: Vec<Release>,
+    /// Promotes are refused.
+    pub blocked: Option<Block>,
+    /// A hold by command. After a restart it holds again, for its whole timeout.
+    pub hold: Option<SavedHold>,
+    /// The operation under way. After a restart it has ended: `interrupted`, or `done` if its release is live.
+    pub running: Option<Running>,
+}
+
+/// A hold by command.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct SavedHold {
+    /// Which methods wait.
+    pub methods: Methods,
+    /// When it ends by itself.
+    pub timeout: Duration,
+}
+
+/// What is known of an operation before it ends.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Running {
+    /// Which.
+    pub operation: OperationId,
+    /// `promote`, `rollback`, `hold`, `stage`.
+    pub verb: String,
+    /// How it takes over.
+    pub strategy: Option<Strategy>,
+    /// Who served when it began.
+    pub from: Option<ReleaseId>,
+    /// Who is to serve.
+    pub to: Option<ReleaseId>,
+    /// Who asked.
+    pub by: String,
+    /// Why.
+    pub reason: Option<String>,
+}

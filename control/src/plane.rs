@@ -1,0 +1,159 @@
+//! The data plane, as the control plane sees it.
+//!
+//! Everything here returns at once and cannot fail: what can fail is journalled before. What takes time is reported
+//! back as a [`Signal`].
+
+use swap_core::{Address, AppName, Cause, GateId, Generation, Methods, Release};
+
+use crate::wire::Shed;
+
+/// What the driver asks of the data plane.
+pub trait DataPlane: Send + Sync + 'static {
+    /// Shut the app's door for these methods. Requests that come from now on wait; on a door that is already shut only
+    /// cause and methods change.
+    fn hold(&self, app: &AppName, cause: Cause, methods: Methods);
+
+    /// Make `live` what every later request of the app meets, behind a fresh gate. Visible when this returns.
+    fn publish(&self, app: &AppName, generation: Generation, gate: GateId, live: Option<Release>);
+
+    /// Close the gate. `Signal::GateEmpty` follows once no request of the classes that `methods` belong to runs behind
+    /// it and every worker has closed its idle connections to its release. Closing twice is fine.
+    fn close(&self, app: &AppName, gate: GateId, methods: Methods, tunnels_too: bool);
+
+    /// End what still runs behind a closed gate. `Signal::GateEmpty` follows.
+    fn cut(&self, app: &AppName, gate: GateId);
+
+    /// Let the held requests go at a pace that grows. `Signal::DoorOpen` follows, at once if nobody waits.
+    fn release(&self, app: &AppName);
+
+    /// Refuse new arrivals at once; those who wait run into their own limit.
+    fn give_up(&self, app: &AppName);
+
+    /// What probes say of an instance of the live release: whether it should get traffic while others can.
+    fn mark(&self, app: &AppName, instance: &Address, healthy: bool);
+
+    /// What has been counted for the app since the process began, and what the hold looks like now.
+    fn traffic(&self, app: &AppName) -> Traffic;
+}
+
+/// What the data plane reports by itself. A signal is a state, not a message: it may be seen twice, never missed.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Signal {
+    /// A closed gate has nothing behind it any more.
+    GateEmpty(AppName, GateId),
+    /// The queue behind a released door is empty.
+    DoorOpen(AppName),
+    /// No instance behind this gate can be reached; the door has shut itself with cause `down`.
+    LiveDown(AppName, GateId),
+}
+
+/// Where signals come from: one reader, the driver.
+#[derive(Debug)]
+pub struct Signals {
+    shared: std::sync::Arc<Shared>,
+}
+
+/// Where signals are put. Cheap to clone; never blocks; bounded, because equal signals are one.
+#[derive(Clone, Debug)]
+pub struct Signaller {
+    shared: std::sync::Arc<Shared>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    pending: std::sync::Mutex<std::collections::BTreeSet<Signal>>,
+    changed: tokio::sync::Notify,
+}
+
+impl Shared {
+    fn pending(&self) -> std::sync::MutexGuard<'_, std::collections::BTreeSet<Signal>> {
+        self.pending
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+/// A connected pair.
+pub fn signals() -> (Signaller, Signals) {
+    let shared = std::sync::Arc::<Shared>::default();
+    (
+        Signaller {
+            shared: shared.clone(),
+        },
+        Signals { shared },
+    )
+}
+
+impl Signaller {
+    /// Reports `signal`.
+    pub fn send(&self, signal: Signal) {
+        self.shared.pending().insert(signal);
+        self.shared.changed.notify_one();
+    }
+}
+
+impl Signals {
+    /// The next signal. Cancel-safe.
+    pub async fn next(&mut self) -> Signal {
+        loop {
+            if let Some(signal) = self.shared.pending().pop_first() {
+                return signal;
+            }
+            self.shared.changed.notified().await;
+        }
+    }
+}
+
+/// What the data plane has counted for an app. Counters only grow; `hold` is the current or last hold.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Traffic {
+    /// Requests running now, on any release.
+    pub in_flight: u64,
+    /// The instances of the live release and how many requests run on each, and whether it is `up`.
+    pub instances: Vec<(Address, bool, u64)>,
+    /// The hold, now or last.
+    pub hold: HoldCounts,
+    /// Requests tried again after bytes had left.
+    pub retried: u64,
+    /// Requests that ended behind a closed gate by themselves.
+    pub drained: u64,
+    /// Requests ended by the drain timeout.
+    pub cut: u64,
+    /// Accepted requests that ended without the app's answer and without their client leaving.
+    pub lost: u64,
+    /// Closed gates that are not empty yet: the release, requests running, seconds since the close.
+    pub draining: Vec<(Release, u64, std::time::Duration)>,
+}
+
+/// One hold, from the moment the door was shut. `held = released + abandoned + shed.timeout + waiting`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct HoldCounts {
+    /// Number of the hold; grows with each time the door is shut from open. Zero: never held.
+    pub number: u64,
+    /// Whether the door is shut now (held or releasing).
+    pub active: bool,
+    /// Whether the hold has given up.
+    pub given_up: bool,
+    /// Why, while active.
+    pub cause: Option<Cause>,
+    /// Which methods.
+    pub methods: Option<Methods>,
+    /// Requests held so far; one that is held twice counts once.
+    pub held: u64,
+    /// Waiting now.
+    pub waiting: u64,
+    /// Their bytes.
+    pub waiting_bytes: u64,
+    /// How long the oldest has waited.
+    pub oldest: std::time::Duration,
+    /// The most that waited at once.
+    pub held_peak: u64,
+    /// The longest wait so far.
+    pub longest: std::time::Duration,
+    /// Went on to the app.
+    pub released: u64,
+    /// Left by themselves.
+    pub abandoned: u64,
+    /// Refused.
+    pub shed: Shed,
+}

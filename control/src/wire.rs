@@ -1,0 +1,457 @@
+//! What goes over the control socket: CONTRACT's words as types. Shared by the daemon and by swapctl.
+//!
+//! Requests deny unknown fields, so that a mistyped flag is an error; answers may grow.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use swap_core::{
+    Address, AppName, Cause, Generation, Methods, OperationId, Outcome, ReleaseId, Strategy,
+};
+
+/// `POST /v1/apps/{app}/promote`. Durations as text: `1m30s`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct PromoteRequest {
+    /// What shall serve; needed.
+    pub release: Option<ReleaseId>,
+    /// `IP:PORT`, `name:port` (resolved by the daemon, now) or `unix:/path`.
+    pub instance: Vec<String>,
+    /// `overlap` (default) or `hold`.
+    pub strategy: Strategy,
+    /// `--boot-timeout`
+    pub boot_timeout: Option<String>,
+    /// `--drain-timeout`
+    pub drain_timeout: Option<String>,
+    /// `--hold-timeout`
+    pub hold_timeout: Option<String>,
+    /// `--if-current`
+    pub if_current: Option<ReleaseId>,
+    /// `--reason`
+    pub reason: Option<String>,
+    /// `--operation`; also the field `Idempotency-Key`. Made up if not given.
+    pub operation: Option<OperationId>,
+    /// Answer 202 at once instead of waiting for the end.
+    pub detach: bool,
+    /// A COMMAND runs in the client: the answer is a stream of events, `command` among them tells it to start, and
+    /// `POST /v1/operations/{id}/command` says how it ended. If the stream's reader goes before that, it has failed.
+    pub command: bool,
+}
+
+/// `POST /v1/apps/{app}/stage`
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct StageRequest {
+    /// Which release; needed.
+    pub release: Option<ReleaseId>,
+    /// Where it runs; at least one.
+    pub instance: Vec<String>,
+    /// `--boot-timeout`
+    pub boot_timeout: Option<String>,
+    /// `--operation`
+    pub operation: Option<OperationId>,
+}
+
+/// `POST /v1/apps/{app}/unstage`
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct UnstageRequest {
+    /// Which release; needed.
+    pub release: Option<ReleaseId>,
+}
+
+/// `POST /v1/apps/{app}/hold`
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct HoldRequest {
+    /// Hold only methods that may change something.
+    pub writes: bool,
+    /// Hold only these.
+    pub methods: Option<Methods>,
+    /// When it ends by itself.
+    pub timeout: Option<String>,
+    /// Why.
+    pub reason: Option<String>,
+    /// `--operation`
+    pub operation: Option<OperationId>,
+}
+
+/// `POST /v1/apps/{app}/rollback`
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RollbackRequest {
+    /// To which, if not the previous one.
+    pub release: Option<ReleaseId>,
+    /// Why.
+    pub reason: Option<String>,
+    /// `--operation`
+    pub operation: Option<OperationId>,
+    /// Answer 202 at once.
+    pub detach: bool,
+}
+
+/// `POST /v1/apps/{app}/block`
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct BlockRequest {
+    /// Why; needed.
+    pub reason: Option<String>,
+}
+
+/// `POST /v1/apps/{app}/plan`
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct PlanRequest {
+    /// How long the new release will take to boot; else the app's last hold, else 10 s.
+    pub boot: Option<String>,
+}
+
+/// The answer to `plan`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Plan {
+    /// Which app.
+    pub app: AppName,
+    /// Requests a second over the last 10 s.
+    pub rate: f64,
+    /// The assumed boot time.
+    pub boot_ms: u64,
+    /// About so many would be held.
+    pub held: u64,
+    /// And take so many bytes.
+    pub held_bytes: u64,
+    /// The longest wait.
+    pub longest_hold_ms: u64,
+    /// Whether that fits the limits.
+    pub fits: bool,
+    /// In words: what does not fit, and which limit it meets.
+    pub why: Option<String>,
+}
+
+/// `POST /v1/operations/{id}/command`: how the COMMAND ended.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CommandEnd {
+    /// Whether it exited 0.
+    pub ok: bool,
+    /// What went wrong: `exit status 3`.
+    pub why: Option<String>,
+}
+
+/// `GET /v1/status`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Status {
+    /// Of the daemon.
+    pub version: String,
+    /// Of the daemon.
+    pub pid: u32,
+    /// Since it began.
+    pub uptime_s: u64,
+    /// The sum of all publishes; only grows.
+    pub generation: u64,
+    /// By name.
+    pub apps: BTreeMap<AppName, AppStatus>,
+}
+
+/// One app.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AppStatus {
+    /// Of the app's table.
+    pub generation: Generation,
+    /// Where it stands.
+    pub phase: Phase,
+    /// Who serves.
+    pub live: Option<LiveStatus>,
+    /// Who is to serve.
+    pub next: Option<NextStatus>,
+    /// Who served before.
+    pub previous: Option<ReleaseId>,
+    /// Ready, without traffic.
+    pub staged: Vec<ReleaseId>,
+    /// Closed and not empty yet.
+    pub draining: Vec<DrainingStatus>,
+    /// The hold.
+    pub hold: HoldStatus,
+    /// Promotes are refused: by whom, why.
+    pub blocked: Option<swap_core::Block>,
+}
+
+/// Where an app stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Phase {
+    /// No release yet.
+    Empty,
+    /// Nothing under way.
+    Steady,
+    /// A release is being probed; the old one serves.
+    Booting,
+    /// Requests wait for a command or a swap.
+    Holding,
+    /// A canary takes a share.
+    Canary,
+    /// Swapped; the old release drains.
+    Draining,
+}
+
+/// The live release.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LiveStatus {
+    /// Which.
+    pub release: ReleaseId,
+    /// Since when (RFC 3339).
+    pub since: String,
+    /// Where.
+    pub instances: Vec<InstanceStatus>,
+    /// Requests running on it.
+    pub in_flight: u64,
+}
+
+/// One instance.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct InstanceStatus {
+    /// Where.
+    pub address: Address,
+    /// `up` or `down`.
+    pub health: String,
+    /// Requests running on it.
+    pub in_flight: u64,
+}
+
+/// The release that is to serve.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct NextStatus {
+    /// Which.
+    pub release: ReleaseId,
+    /// By which operation.
+    pub operation: OperationId,
+    /// The last probe's result, in words.
+    pub probe: Option<String>,
+}
+
+/// A release that drains.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DrainingStatus {
+    /// Which.
+    pub release: ReleaseId,
+    /// Requests still running.
+    pub in_flight: u64,
+    /// Since the close.
+    pub for_ms: u64,
+}
+
+/// The hold.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct HoldStatus {
+    /// Whether requests wait, or would.
+    pub active: bool,
+    /// Why.
+    pub cause: Option<Cause>,
+    /// Waiting now.
+    pub held: u64,
+    /// Their bytes.
+    pub held_bytes: u64,
+    /// How long the oldest has waited.
+    pub oldest_ms: u64,
+    /// The limit.
+    pub max_requests: u64,
+    /// The limit.
+    pub max_bytes: u64,
+    /// The limit.
+    pub max_wait_ms: u64,
+}
+
+/// What happened in an operation.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Receipt {
+    /// Which.
+    pub operation: OperationId,
+    /// Of which app.
+    pub app: AppName,
+    /// `promote`, `rollback`, `hold`, `stage`.
+    pub verb: String,
+    /// How it took over.
+    pub strategy: Option<Strategy>,
+    /// How it went.
+    pub outcome: Outcome,
+    /// Who served.
+    pub from: Option<ReleaseId>,
+    /// Who serves, or was to.
+    pub to: Option<ReleaseId>,
+    /// Who asked.
+    pub by: String,
+    /// Why.
+    pub reason: Option<String>,
+    /// What went wrong.
+    pub why: Option<String>,
+    /// When it began (RFC 3339).
+    pub started: String,
+    /// From start to end.
+    pub took_ms: u64,
+    /// Until the new release was ready.
+    pub boot_ms: Option<u64>,
+    /// How long the door was shut.
+    pub hold_ms: Option<u64>,
+    /// Until the old release was empty.
+    pub drain_ms: Option<u64>,
+    /// Requests held; each counts once.
+    pub held: u64,
+    /// Of them, still waiting.
+    pub waiting: u64,
+    /// The most at once.
+    pub held_peak: u64,
+    /// The longest wait.
+    pub longest_hold_ms: u64,
+    /// Of them, went on to the app.
+    pub released: u64,
+    /// Of them, left by themselves.
+    pub abandoned: u64,
+    /// Refused.
+    pub shed: Shed,
+    /// Tried again after bytes had left.
+    pub retried: u64,
+    /// Ended by themselves on the old release after its gate was closed.
+    pub drained: u64,
+    /// Ended by the drain timeout.
+    pub cut: u64,
+    /// Ended without the app's answer and without their client leaving.
+    pub lost: u64,
+}
+
+/// Requests that a hold refused, by reason.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Shed {
+    /// `max_requests` was reached.
+    pub full: u64,
+    /// `max_bytes` was reached.
+    pub bytes: u64,
+    /// One client had its share.
+    pub share: u64,
+    /// Waited `max_wait`.
+    pub timeout: u64,
+}
+
+/// The answer 202 to something that goes on (`detach`), and to `hold`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Begun {
+    /// Ask `GET /v1/operations/{id}` for its end.
+    pub operation: OperationId,
+}
+
+/// The answer to what is done at once (`resume`, `block`, `abort`, …).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Said {
+    /// In words.
+    pub done: String,
+}
+
+/// `GET /v1/operations/{id}`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "state", rename_all = "lowercase")]
+#[allow(clippy::large_enum_variant, reason = "one at a time, on a socket")]
+pub enum Operation {
+    /// Under way.
+    Running {
+        /// Which.
+        operation: OperationId,
+        /// Of which app.
+        app: AppName,
+        /// The last phase it reached.
+        phase: String,
+    },
+    /// Ended.
+    Ended {
+        /// What happened.
+        receipt: Receipt,
+    },
+}
+
+/// One event: of `GET /v1/events` (server-sent, `id:` is `id`), and of the stream that `promote` with `command`
+/// answers with.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Event {
+    /// Grows by one with each event of this daemon's run.
+    pub id: u64,
+    /// When (RFC 3339, milliseconds).
+    pub at: String,
+    /// Of which app, if of one.
+    pub app: Option<AppName>,
+    /// Of which operation, if of one.
+    pub operation: Option<OperationId>,
+    /// What happened.
+    #[serde(flatten)]
+    pub what: What,
+}
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+#[allow(clippy::large_enum_variant, reason = "one at a time, on a socket")]
+pub enum What {
+    /// The daemon accepts traffic.
+    Ready,
+    /// An operation reached a phase: `booting`, `holding`, `command`, `swapped`, `releasing`, `draining`, `returning`.
+    Phase {
+        /// Which.
+        phase: String,
+        /// Requests running on the old release.
+        in_flight: u64,
+        /// Requests held.
+        held: u64,
+        /// Which release is to serve.
+        release: Option<ReleaseId>,
+    },
+    /// While an operation runs, twice a second: counts for a progress line.
+    Progress {
+        /// The phase it is in.
+        phase: String,
+        /// Requests running on the old release.
+        in_flight: u64,
+        /// Requests held.
+        held: u64,
+        /// The last failed probe, in words.
+        probe: Option<String>,
+    },
+    /// A door shut.
+    Held {
+        /// Why.
+        cause: Cause,
+    },
+    /// A door is open again.
+    Opened,
+    /// The live release cannot be reached.
+    Down,
+    /// The down hold has lasted too long: requests are refused at once, probing goes on.
+    GaveUp,
+    /// An operation has ended.
+    Receipt {
+        /// What happened.
+        receipt: Receipt,
+    },
+    /// `block`, `unblock`, `unstage`, `resume`, `abort`, `reload`.
+    Command {
+        /// Which.
+        verb: String,
+        /// Who.
+        by: String,
+        /// What it did, in words.
+        said: String,
+    },
+    /// The reader was too slow: so many events were dropped for it.
+    Missed {
+        /// How many.
+        count: u64,
+    },
+}
+
+/// An error, as RFC 9457 has it (`application/problem+json`).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Problem {
+    /// The HTTP status again.
+    pub status: u16,
+    /// One word for scripts: `usage`, `unknown_app`, `busy`, `not_current`, `blocked`, `journal`, …
+    pub code: String,
+    /// One short sentence, the same for every problem of this code.
+    pub title: String,
+    /// What exactly is wrong, naming the thing.
+    pub detail: String,
+}

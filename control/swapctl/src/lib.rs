@@ -1,0 +1,1 @@
+//! swapctl: the command that deploy scripts call. One verb, one file.

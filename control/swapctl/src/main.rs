@@ -1,0 +1,2 @@
+//! swapctl: the command that deploy scripts call.
+fn main() {}

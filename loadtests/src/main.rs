@@ -1,0 +1,2 @@
+//! Scenarios under load that end in a verdict.
+fn main() {}

@@ -45,7 +45,8 @@ pub enum Effect {
     Release,
     /// The hold has lasted too long: refuse new arrivals at once (503), let those who wait run into their limit.
     GiveUp,
-    /// Probe every instance of `release` every 100 ms until `ProbePassed`. Replaces a running round of this app.
+    /// Probe every instance of `release` every 100 ms until `ProbePassed`, which ends the round. Rounds are independent:
+    /// several may run at once (a new release boots while the live one is being waited for), each with its own number.
     Probe {
         /// The round's number, to be named in each result.
         probe: ProbeId,
@@ -55,7 +56,7 @@ pub enum Effect {
         /// path), an accepted connect passes.
         recover: bool,
     },
-    /// End the running round.
+    /// End this round; the others go on. A result of it that is still on its way means nothing.
     StopProbe {
         /// Its number.
         probe: ProbeId,
@@ -174,7 +175,7 @@ pub enum Refusal {
     )]
     UnknownRelease(ReleaseId),
     /// The timeouts that were asked for cannot fit into the hold.
-    #[error("drain {drain:?} + boot {boot:?} = {sum:?} do not fit into the hold's limit of {limit:?}", sum = *drain + *boot)]
+    #[error("drain {drain:?} + boot {boot:?} = {sum:?} do not fit into the hold's limit of {limit:?}", sum = drain.saturating_add(*boot))]
     DoesNotFit {
         /// Asked for.
         drain: Duration,

@@ -61,6 +61,13 @@ pub enum Event {
         /// The gate through which the requests had gone that came back unsent. An older one means nothing.
         gate: GateId,
     },
+    /// What the last step had changed could not be journalled, so the driver threw that step away. An operation under
+    /// way ends `Failed` and the old release serves; one that has swapped already ends `Done`. The step that this event
+    /// makes publishes nothing, so it is carried out even if it cannot be journalled either.
+    JournalFailed {
+        /// `disk full: /var/lib/holdfast/journal`.
+        why: String,
+    },
     /// The deadline of `App::deadline` has come (or `step` was called for no reason: then nothing happens).
     DeadlinePassed,
 }

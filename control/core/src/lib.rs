@@ -4,6 +4,8 @@
 //! IO and no runtime in this crate: time is an argument, effects are data. Whoever drives it carries the effects
 //! out in the order given and reports what happened as further events.
 
+mod app;
+pub mod duration;
 mod effect;
 mod event;
 mod limits;
@@ -12,6 +14,7 @@ mod names;
 mod release;
 mod saved;
 
+pub use app::{App, Phase, Step, step};
 pub use effect::{Answer, Effect, Ending, Outcome, Refusal};
 pub use event::{Event, HoldCommand, Promote, Rollback, Stage, Strategy};
 pub use limits::Limits;

@@ -8,7 +8,10 @@ use serde::{Deserialize, Serialize};
 use crate::{Block, GateId, Generation, Methods, OperationId, Release, ReleaseId, Strategy};
 
 /// The lasting part of an app's state.
+///
+/// Its JSON stays loadable for ever: fields that are not known are passed over, fields that are missing have defaults.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Saved {
     /// Number of the last published table.
     pub generation: Generation,
@@ -26,6 +29,13 @@ pub struct Saved {
     pub hold: Option<SavedHold>,
     /// The operation under way. After a restart it has ended: `interrupted`, or `done` if its release is live.
     pub running: Option<Running>,
+    /// The operations that ended last, oldest first, at most [`Saved::ENDED_MAX`]: the same id again is `Known`.
+    pub ended: Vec<OperationId>,
+}
+
+impl Saved {
+    /// So many ended operations are remembered.
+    pub const ENDED_MAX: usize = 64;
 }
 
 /// A hold by command.
@@ -54,4 +64,7 @@ pub struct Running {
     pub by: String,
     /// Why.
     pub reason: Option<String>,
+    /// Whether `to` has become live by it. (`from` and `to` may be one release at new addresses.)
+    #[serde(default)]
+    pub swapped: bool,
 }

@@ -2,7 +2,12 @@
 
 use crate::{
     Answer, Block, Cause, Effect, Event, GateId, Generation, Limits, Methods, Moment, OperationId,
-    Release, Running, Saved,
+    ProbeId, Refusal, Release, Running, Saved,
+    door::{CommandHold, Door},
+    gates::Gates,
+    invariants,
+    turn::Turn,
+    work::Work,
 };
 
 /// What an event makes of an app.
@@ -18,11 +23,11 @@ pub struct Step {
 }
 
 /// Where an app stands, in one word.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Phase {
     /// No release yet; requests wait.
     Empty,
-    /// Nothing under way.
+    /// Nothing under way. (Also when a hold has given up: nobody waits then.)
     Steady,
     /// A release is being probed; the old one serves.
     Booting,
@@ -33,100 +38,195 @@ pub enum Phase {
 }
 
 /// One app.
+///
+/// Its state has three parts that change for their own reasons: the *door* (may requests enter), the *work* (the one
+/// operation under way) and the *gates* (what still runs behind closed ones). Each part bounds itself: whatever is not
+/// steady has a deadline, so an app finds back to a steady state by time alone.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct App {
-    saved: Saved,
-    limits: Limits,
+    pub(crate) limits: Limits,
+    pub(crate) generation: Generation,
+    pub(crate) live: Option<Release>,
+    pub(crate) previous: Option<Release>,
+    pub(crate) staged: Vec<Release>,
+    pub(crate) blocked: Option<Block>,
+    pub(crate) ended: Vec<OperationId>,
+    pub(crate) gates: Gates,
+    pub(crate) door: Door,
+    pub(crate) work: Work,
+    pub(crate) last_probe: ProbeId,
 }
 
-/// What `event` makes of `app`.
+/// What `event` makes of `app` at `now`.
+///
+/// An event that does not concern the app in its state (late, doubled, of an older gate or round) changes nothing.
+///
+/// # Panics
+///
+/// Never, unless this machine itself is wrong: its invariants are asserted after each step, in release builds too.
 pub fn step(app: &App, event: Event, now: Moment) -> Step {
-    let _ = (event, now);
-    Step {
-        app: app.clone(),
-        effects: Vec::new(),
-        answer: None,
+    let publishes = !matches!(event, Event::JournalFailed { .. });
+    let mut turn = Turn::new(app.clone(), now);
+    let answer = turn.take(event);
+    turn.work(Work::settle);
+    let step = turn.end(answer);
+    invariants::check(app, &step, publishes);
+    step
+}
+
+impl Turn {
+    /// Hands the event to whom it concerns; an answer is for commands.
+    fn take(&mut self, event: Event) -> Option<Answer> {
+        match event {
+            Event::Promote(ask) => return Some(answer(self.promote(ask))),
+            Event::Rollback(ask) => return Some(answer(self.rollback(ask))),
+            Event::Abort => return Some(answer(self.abort())),
+            Event::Stage(ask) => return Some(answer(self.stage(ask))),
+            Event::Unstage { release } => return Some(answer(self.unstage(&release))),
+            Event::Hold(ask) => return Some(answer(self.hold(ask))),
+            Event::Resume => return Some(answer(self.resume())),
+            Event::Block(block) => return Some(self.block(block)),
+            Event::Unblock => return Some(self.unblock()),
+            Event::CommandEnded { operation, result } => {
+                self.work(|work, turn| work.command_ended(&operation, result, turn));
+            }
+            Event::ProbePassed { probe } => {
+                self.work(|work, turn| work.probe_passed(probe, turn));
+                self.door(|door, turn| door.probe_passed(probe, turn));
+            }
+            Event::ProbeFailed { probe, why } => {
+                self.work(|work, _| work.probe_failed(probe, why));
+            }
+            Event::GateEmpty { gate } => self.gate_empty(gate),
+            Event::DoorOpen => self.door(|door, _| door.emptied()),
+            Event::LiveDown { gate } => self.door(|door, turn| door.live_down(gate, turn)),
+            Event::JournalFailed { why } => self.journal_failed(why),
+            Event::DeadlinePassed => self.late(),
+        }
+        None
     }
+
+    /// Everything that is due is done. The work comes first: it may decide what becomes of the door and the gates.
+    fn late(&mut self) {
+        self.work(Work::late);
+        self.door(Door::late);
+        self.gates_late();
+    }
+
+    /// A step was thrown away. If that was the end of a hold, it ends now, journalled or not.
+    fn journal_failed(&mut self, why: String) {
+        self.work(|work, turn| work.journal_failed(why, turn));
+        self.door(Door::late);
+    }
+}
+
+fn answer(result: Result<Answer, Refusal>) -> Answer {
+    result.unwrap_or_else(Answer::Refused)
 }
 
 impl App {
-    /// The app as it was when the journal was last written; or a new one (`Saved::default()`, or with `live` set).
-    pub fn restore(saved: Saved, limits: Limits, now: Moment) -> Step {
-        let _ = now;
-        Step {
-            app: Self { saved, limits },
-            effects: Vec::new(),
-            answer: None,
+    /// What of it outlives the process. Whenever a step changed it, it is journalled, durably, before the step's effects
+    /// are carried out. If that fails, the step is thrown away: a command is refused, any other event is followed by
+    /// [`Event::JournalFailed`].
+    pub fn saved(&self) -> Saved {
+        Saved {
+            generation: self.generation,
+            gate: self.gates.current,
+            live: self.live.clone(),
+            previous: self.previous.clone(),
+            staged: self.staged.clone(),
+            blocked: self.blocked.clone(),
+            hold: self.door.command().map(CommandHold::saved),
+            running: self.running().cloned(),
+            ended: self.ended.clone(),
         }
     }
 
-    /// What of it outlives the process.
-    pub fn saved(&self) -> Saved {
-        self.saved.clone()
-    }
-
-    /// When `Event::DeadlinePassed` is due, if nothing happens before. It may have passed already: then at once.
+    /// When [`Event::DeadlinePassed`] is due, if nothing happens before; at once, if it has passed already. Asked again
+    /// after every step.
     pub fn deadline(&self) -> Option<Moment> {
-        None
+        let parts = [
+            self.work.deadline(),
+            self.door.deadline(),
+            self.gates.deadline(),
+        ];
+        parts.into_iter().flatten().min()
     }
 
     /// Sets the limits for whatever begins from now on; deadlines that run already stay.
     pub fn set_limits(&mut self, limits: Limits) {
         self.limits = limits;
     }
+}
 
+/// Views, for `status`.
+impl App {
     /// Who serves.
     pub fn live(&self) -> Option<&Release> {
-        self.saved.live.as_ref()
+        self.live.as_ref()
     }
 
     /// Who is to serve, and by which operation, until it does.
     pub fn next(&self) -> Option<(&Release, &OperationId)> {
-        None
+        self.work.next()
     }
 
-    /// Why the last probe of [`App::next`] failed, in words.
+    /// Why the last probe of the operation under way failed, in words.
     pub fn probe_failure(&self) -> Option<&str> {
-        None
+        self.work.round().and_then(|round| round.failure.as_deref())
     }
 
     /// Who served before.
     pub fn previous(&self) -> Option<&Release> {
-        self.saved.previous.as_ref()
+        self.previous.as_ref()
     }
 
     /// Ready, without traffic.
     pub fn staged(&self) -> &[Release] {
-        &self.saved.staged
+        &self.staged
     }
 
     /// Whether promotes are refused.
     pub fn blocked(&self) -> Option<&Block> {
-        self.saved.blocked.as_ref()
+        self.blocked.as_ref()
     }
 
     /// The operation under way.
     pub fn running(&self) -> Option<&Running> {
-        self.saved.running.as_ref()
+        self.work.running()
     }
 
     /// Why the door is shut, and for whom; none while it is open or releasing.
     pub fn hold(&self) -> Option<(Cause, Methods)> {
-        None
+        self.door.hold()
     }
 
     /// Where it stands.
     pub fn phase(&self) -> Phase {
-        Phase::Steady
+        match self.work {
+            Work::Idle => match self.door {
+                Door::Empty => Phase::Empty,
+                Door::Open | Door::GivenUp { .. } | Door::Releasing { .. } => Phase::Steady,
+                Door::Commanded(_) | Door::Swapping { .. } | Door::Down { .. } => Phase::Holding,
+            },
+            Work::Staging(_) | Work::Booting(_) => Phase::Booting,
+            Work::Quieting(_)
+            | Work::Commanding(_)
+            | Work::HoldBooting(_)
+            | Work::Returning(_)
+            | Work::Reopening(_)
+            | Work::HoldQuieting(_) => Phase::Holding,
+            Work::Draining(_) => Phase::Draining,
+        }
     }
 
     /// Number of the published table.
     pub fn generation(&self) -> Generation {
-        self.saved.generation
+        self.generation
     }
 
     /// The gate behind which the live release serves.
     pub fn gate(&self) -> GateId {
-        self.saved.gate
+        self.gates.current
     }
 }

@@ -146,7 +146,7 @@ pub enum Refusal {
         /// The one under way.
         operation: OperationId,
         /// What it is.
-        verb: &'static str,
+        verb: String,
         /// Of which release.
         release: Option<ReleaseId>,
     },

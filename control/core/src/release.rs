@@ -86,6 +86,23 @@ impl Methods {
         Self(self.0 | other.0)
     }
 
+    /// Every method of the classes (safe, unsafe) that these belong to: requests are counted by class.
+    #[must_use]
+    pub const fn classes(self) -> Self {
+        let safe = if self.any_safe() { SAFE_BITS } else { 0 };
+        let others = if self.meets(Self::WRITES) {
+            Self::WRITES.0
+        } else {
+            0
+        };
+        Self(safe | others)
+    }
+
+    /// Whether every method of `other` is among these.
+    pub const fn covers(self, other: Self) -> bool {
+        other.0 & !self.0 == 0
+    }
+
     /// Whether one of them is safe (RFC 9110, 9.2.1): GET, HEAD, OPTIONS, TRACE.
     pub const fn any_safe(self) -> bool {
         self.0 & SAFE_BITS != 0

@@ -11,6 +11,7 @@ mod admission;
 mod arrival;
 mod bounds;
 mod counts;
+mod hint;
 mod line;
 mod pace;
 mod place;
@@ -29,7 +30,8 @@ pub use counts::{Counts, Shed};
 pub use place::Place;
 pub use ticket::{Expired, Ticket, Turn};
 
-use crate::sync::{AtomicU16, Lock, Ordering};
+use crate::sync::Lock;
+use hint::Hint;
 use state::{After, State, Word};
 
 /// The door of one app and the requests that wait at it. `C` is the cause of a hold; the queue only hands it on.
@@ -37,8 +39,8 @@ use state::{After, State, Word};
 /// Every `now` is a time since one origin, the same for all calls.
 pub struct Queue<C: Copy> {
     state: Lock<State<C>>,
-    /// What [`Queue::shut_for`] answers: follows the state, written under its lock.
-    shut_for: AtomicU16,
+    /// What may be known of the state without its lock.
+    hint: Hint,
     on_open: Box<dyn Fn() + Send + Sync>,
 }
 
@@ -48,7 +50,7 @@ impl<C: Copy> Queue<C> {
     pub fn new(bounds: Bounds, on_open: impl Fn() + Send + Sync + 'static) -> Arc<Self> {
         Arc::new(Self {
             state: Lock::new(State::new(bounds)),
-            shut_for: AtomicU16::new(0),
+            hint: Hint::new(),
             on_open: Box::new(on_open),
         })
     }
@@ -64,8 +66,7 @@ impl<C: Copy> Queue<C> {
     /// Read the table first, then this, then enter the table's gate. Whoever reads an outdated 0 then finds the gate
     /// closed, and finds the door shut when it tries again; an outdated bit is corrected by [`Queue::arrive`].
     pub fn shut_for(&self) -> u16 {
-        // Acquire: the table may be the one that was published after the hold; then this must show the hold.
-        self.shut_for.load(Ordering::Acquire)
+        self.hint.shut_for()
     }
 
     /// The number of the gate that requests enter from now on: to be called at each publish, after it. Numbers grow; a
@@ -78,7 +79,8 @@ impl<C: Copy> Queue<C> {
     ///
     /// An open door begins a new hold: its number is one more and its counters are zero. At a door that is shut
     /// already (held, releasing, given up) only cause and methods change: a release stops, arrivals are held again.
-    /// Those who wait keep waiting, even if their method is not held any more; those who were let go stay so.
+    /// Those who wait keep waiting, even if their method is not held any more. Those who were let go but have not entered
+    /// a gate yet must look at [`Admission::is_called_off`].
     pub fn hold(&self, cause: C, methods: u16, now: Duration) {
         self.change_at(now, |state, _| state.hold(cause, methods));
     }
@@ -167,23 +169,13 @@ impl<C: Copy> Queue<C> {
         let mut state = self.state.lock();
         let result = act(&mut state, &mut after);
         state.settle(&mut after);
-        self.show(state.shut_for());
+        self.hint.show(state.shut_for(), state.shuts());
         drop(state);
         after.woken.into_iter().for_each(Waker::wake);
         if after.opened {
             (self.on_open)();
         }
         result
-    }
-
-    /// Called under the lock, so that the hint is never older than the last change.
-    fn show(&self, shut_for: u16) {
-        // Relaxed: it is only ever written under the lock, which we hold. The test keeps the line shared among the
-        // workers while nothing changes.
-        if self.shut_for.load(Ordering::Relaxed) != shut_for {
-            // Release: pairs with the Acquire of `shut_for`.
-            self.shut_for.store(shut_for, Ordering::Release);
-        }
     }
 }
 

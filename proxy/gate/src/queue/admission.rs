@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::state::Pass;
-use super::{CameBack, Place, Queue};
+use super::{Arrived, CameBack, Place, Queue};
 
 /// The right of a held request to go on. Dropping it says that the request has ended, however it did.
 #[must_use = "dropping an admission says that its request has ended"]
@@ -28,6 +28,23 @@ impl<C: Copy> Admission<C> {
             answered: false,
             over: false,
         }
+    }
+
+    /// Whether the door has been shut again since this turn came: then the request must not enter a gate any more, but
+    /// [`Admission::wait_again`]. One load. As with [`Queue::shut_for`], read the table first, then this, then enter
+    /// the table's gate; so nobody slips behind the gate that was published after the hold.
+    pub fn is_called_off(&self) -> bool {
+        self.queue.hint.shuts() != self.pass.shuts()
+    }
+
+    /// Back to its old place, with its old deadline. `Pass` if the door is not shut for its method now.
+    pub fn wait_again(mut self, now: Duration) -> Arrived<C> {
+        self.over = true;
+        let (place, pass) = (self.place, self.pass);
+        let word = self
+            .queue
+            .change_at(now, |state, after| state.wait_again(place, pass, after));
+        self.queue.answer(word)
     }
 
     /// The app's answer has begun: one more may be under way at a time. Only the first call counts.

@@ -38,6 +38,8 @@ pub(super) struct State<C> {
     /// Those whose wait has ended, until they look.
     called: BTreeMap<Place, Called>,
     tally: Tally,
+    /// How often somebody said that the door be shut. Turns given before the last time are called off.
+    shuts: u64,
     /// How often the door was released. Admissions of an earlier round have no part in the pace of this one.
     round: u64,
 }
@@ -64,12 +66,18 @@ pub(super) enum Called {
 pub(super) struct Pass {
     pub(super) stay: Stay,
     hold: u64,
+    shuts: u64,
     round: u64,
 }
 
 impl Pass {
     pub(super) const fn round(&self) -> u64 {
         self.round
+    }
+
+    /// How often the door had been shut when the turn came.
+    pub(super) const fn shuts(&self) -> u64 {
+        self.shuts
     }
 }
 
@@ -118,6 +126,7 @@ impl<C: Copy> State<C> {
             line: Line::default(),
             called: BTreeMap::new(),
             tally: Tally::default(),
+            shuts: 0,
             round: 0,
         }
     }
@@ -138,6 +147,11 @@ impl<C: Copy> State<C> {
         }
     }
 
+    /// How often the door has been shut.
+    pub(super) const fn shuts(&self) -> u64 {
+        self.shuts
+    }
+
     /// Time never goes back: a caller that was overtaken on its way to the lock is moved forward.
     pub(super) fn tell(&mut self, now: Duration) {
         self.clock = self.clock.max(now);
@@ -150,6 +164,7 @@ impl<C: Copy> State<C> {
             self.tally.begin_hold();
             self.numbers.begin_hold();
         }
+        self.shuts += 1;
         self.door = Door::Held;
         self.cause = Some(cause);
         self.methods = methods;
@@ -203,6 +218,7 @@ impl<C: Copy> State<C> {
         let pass = Pass {
             stay: waiting.stay,
             hold: self.tally.number,
+            shuts: self.shuts,
             round: self.round,
         };
         self.call(place, Called::Admitted(pass), waiting.waker, after);
@@ -289,16 +305,20 @@ impl<C: Copy> State<C> {
         pass: Pass,
         after: &mut After,
     ) -> (Word, bool) {
-        self.ended(pass.round);
         let shut = self.shut_behind(epoch, cause, pass.stay.arrival.method);
+        (self.wait_again(place, pass, after), shut)
+    }
+
+    /// One who was let go has not gone, and waits again at its old place, if the door is shut for it.
+    pub(super) fn wait_again(&mut self, place: Place, pass: Pass, after: &mut After) -> Word {
+        self.ended(pass.round);
         if self.shut_for() & pass.stay.arrival.method == 0 {
-            return (Word::Pass, shut);
+            return Word::Pass;
         }
-        let word = match self.make_room(place, &pass.stay.arrival, after) {
+        match self.make_room(place, &pass.stay.arrival, after) {
             Ok(()) => self.wait_again_at(place, pass),
             Err(reason) => self.refuse_again(pass, reason),
-        };
-        (word, shut)
+        }
     }
 
     /// Shuts the door if nobody behind the gate that requests enter *now* can be reached: an older gate says nothing

@@ -1,0 +1,166 @@
+//! What is written down about a request when it has ended: metrics, and a line in the access log. It rides in the
+//! answer's body, so that it is told once, at the end, however the answer ends.
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::StatusCode;
+
+use crate::access_log::Line;
+use crate::answer::Reason;
+use crate::clock;
+use crate::counters::{Loss, PerWorker, ReleaseCells};
+use crate::door::Admitted;
+use crate::lease::Lease;
+use crate::route::Routed;
+use crate::worker::Worker;
+
+/// The account of one request.
+pub(crate) struct Account {
+    worker: Rc<Worker>,
+    routed: Option<Routed>,
+    release: Option<Arc<PerWorker<ReleaseCells>>>,
+    received: Duration,
+    held: Duration,
+    status: Option<StatusCode>,
+    reason: Option<&'static str>,
+    /// Only where there is an access log.
+    line: Option<Box<Line>>,
+    sent_bytes: u64,
+    /// If it was held: it takes part in the pace of the release until it has ended.
+    admitted: Option<Admitted>,
+}
+
+impl Account {
+    pub(crate) fn open(worker: Rc<Worker>, received: Duration, line: Option<Box<Line>>) -> Self {
+        Self {
+            worker,
+            routed: None,
+            release: None,
+            received,
+            held: Duration::ZERO,
+            status: None,
+            reason: None,
+            line,
+            sent_bytes: 0,
+            admitted: None,
+        }
+    }
+
+    /// The app that takes it is known. Counted once, however often it is routed.
+    pub(crate) fn routed(&mut self, routed: &Routed) {
+        if self.routed.is_none() {
+            let cells = routed.app().counters.of(self.worker.index);
+            cells.requests.add(1);
+            cells.retry_credit.add(RETRY_EARNED);
+        }
+        self.routed = Some(routed.clone());
+    }
+
+    /// It has waited so long.
+    pub(crate) fn held(&mut self, waited: Duration) {
+        self.held += waited;
+        if let Some(routed) = &self.routed {
+            routed
+                .app()
+                .counters
+                .of(self.worker.index)
+                .held_seconds
+                .record(waited);
+        }
+    }
+
+    /// Its turn at the door has come.
+    pub(crate) fn admit(&mut self, admitted: Admitted) {
+        self.admitted = Some(admitted);
+    }
+
+    pub(crate) fn is_admitted(&self) -> bool {
+        self.admitted.is_some()
+    }
+
+    /// It must go back to the door.
+    pub(crate) fn take_admitted(&mut self) -> Option<Admitted> {
+        self.admitted.take()
+    }
+
+    /// The app answers.
+    pub(crate) fn answered(&mut self, lease: &Lease, status: StatusCode) {
+        if let Some(admitted) = &mut self.admitted {
+            admitted.answered(clock::now());
+        }
+        self.release = Some(lease.release().counters.clone());
+        self.status = Some(status);
+        if let Some(line) = &mut self.line {
+            line.release = Some(lease.release().release.id.clone());
+        }
+    }
+
+    /// We answer.
+    pub(crate) fn refused(&mut self, reason: Reason) {
+        self.status = Some(reason.status());
+        self.reason = Some(reason.word());
+        if let (Reason::Shed(shed), Some(routed)) = (reason, &self.routed) {
+            routed.app().counters.of(self.worker.index).shed(shed);
+        }
+    }
+
+    /// It ended without the app's answer, and not through its client.
+    pub(crate) fn lost(&self, loss: Loss) {
+        if let Some(routed) = &self.routed {
+            routed.app().counters.of(self.worker.index).lose(loss);
+        }
+    }
+
+    /// Octets went to an instance a second time.
+    pub(crate) fn retried(&self) {
+        if let Some(routed) = &self.routed {
+            routed.app().counters.of(self.worker.index).retried.add(1);
+        }
+    }
+
+    /// Whether the retry budget has room for one more; if so, it is spent.
+    pub(crate) fn spend_retry(&self) -> bool {
+        let Some(routed) = &self.routed else {
+            return false;
+        };
+        let credit = &routed.app().counters.of(self.worker.index).retry_credit;
+        let room = credit.read() + RETRY_GRACE >= RETRY_COST;
+        if room {
+            credit.sub(RETRY_COST.min(credit.read()));
+        }
+        room
+    }
+
+    pub(crate) fn sent(&mut self, octets: usize) {
+        self.sent_bytes += octets as u64;
+    }
+}
+
+/// A request earns a fifth of a retry: at most 20 % of requests are tried again, so that retries are no storm.
+const RETRY_EARNED: u64 = 1;
+const RETRY_COST: u64 = 5;
+/// An app that has just begun may retry too.
+const RETRY_GRACE: u64 = 5;
+
+impl Drop for Account {
+    fn drop(&mut self) {
+        let took = clock::now().saturating_sub(self.received);
+        if let (Some(release), Some(status)) = (&self.release, self.status) {
+            let cells = release.of(self.worker.index);
+            let class = usize::from(status.as_u16() / 100).clamp(1, 5) - 1;
+            cells.answers[class].add(1);
+            cells.seconds.record(took.saturating_sub(self.held));
+        }
+        if let Some(mut line) = self.line.take() {
+            line.app = self.routed.as_ref().map(|routed| routed.app().name.clone());
+            line.status = self.status.map(|status| status.as_u16());
+            line.reason = self.reason;
+            line.took = took;
+            line.held = self.held;
+            line.bytes = self.sent_bytes;
+            self.worker.access_log.write(&line);
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! One request on its way: its head and body, when it came, from whom, and what the policy found.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use bytes::{BufMut, BytesMut};
+use http::request::Parts;
+use http::{Request, Version, header};
+use http_body::Body;
+use hyper::body::Incoming;
+
+use crate::policy::{self, Facts, Refused};
+
+/// A request that the policy has passed.
+pub(crate) struct Exchange {
+    pub(crate) head: Parts,
+    /// As the client said it; the head that goes up says HTTP/1.1.
+    version: Version,
+    /// None: it has none, or its last octet has gone.
+    pub(crate) body: Option<Incoming>,
+    pub(crate) facts: Facts,
+    pub(crate) client: IpAddr,
+    /// When its head had come.
+    pub(crate) received: Duration,
+    /// How long it was held, in all.
+    pub(crate) held: Duration,
+    /// How often it was sent with octets leaving.
+    pub(crate) sent: u32,
+}
+
+impl Exchange {
+    pub(crate) fn new(
+        request: Request<Incoming>,
+        client: IpAddr,
+        received: Duration,
+    ) -> Result<Self, Refused> {
+        let (mut head, body) = request.into_parts();
+        let body = (!body.is_end_stream()).then_some(body);
+        let facts = policy::check(&mut head, body.is_some())?;
+        let version = std::mem::replace(&mut head.version, Version::HTTP_11);
+        Ok(Self {
+            head,
+            version,
+            body,
+            facts,
+            client,
+            received,
+            held: Duration::ZERO,
+            sent: 0,
+        })
+    }
+
+    /// Takes head and body out, to be sent.
+    pub(crate) fn take(&mut self) -> (Parts, Option<Incoming>) {
+        let empty = Request::new(()).into_parts().0;
+        (std::mem::replace(&mut self.head, empty), self.body.take())
+    }
+
+    pub(crate) fn has_body(&self) -> bool {
+        self.body.is_some()
+    }
+
+    /// Whether it may be sent again although octets of it left: idempotent (RFC 9110, 9.2.2) and nothing of it gone.
+    pub(crate) fn is_replayable(&self) -> bool {
+        self.head.method.is_idempotent() && !self.has_body() && !self.facts.websocket
+    }
+
+    /// Whether its connection can be taken apart while it waits: its body has a length and begins right behind the
+    /// head, so that the octets read so far can be put in front of the socket again.
+    pub(crate) fn is_parkable(&self) -> bool {
+        self.body
+            .as_ref()
+            .is_none_or(|body| body.size_hint().exact().is_some())
+    }
+
+    /// About what it takes while it waits: its head, as text.
+    pub(crate) fn head_bytes(&self) -> usize {
+        let fields: usize = self
+            .head
+            .headers
+            .iter()
+            .map(|(name, value)| name.as_str().len() + value.len() + 4)
+            .sum();
+        let target = self
+            .head
+            .uri
+            .path_and_query()
+            .map_or(1, |target| target.as_str().len());
+        self.head.method.as_str().len() + target + 14 + fields
+    }
+
+    /// The head as a client would send it, so that it can be parsed once more.
+    pub(crate) fn serialize_head(&self) -> BytesMut {
+        let mut text = BytesMut::with_capacity(self.head_bytes() + 32);
+        text.put_slice(self.head.method.as_str().as_bytes());
+        text.put_u8(b' ');
+        let target = self
+            .head
+            .uri
+            .path_and_query()
+            .map_or("/", |target| target.as_str());
+        text.put_slice(target.as_bytes());
+        let http_10 = self.version == Version::HTTP_10;
+        text.put_slice(if http_10 {
+            b" HTTP/1.0\r\n"
+        } else {
+            b" HTTP/1.1\r\n"
+        });
+        for (name, value) in &self.head.headers {
+            put_field(&mut text, name.as_str(), value.as_bytes());
+        }
+        if let Some(connection) = self.connection_field() {
+            put_field(&mut text, header::CONNECTION.as_str(), connection);
+        }
+        text.put_slice(b"\r\n");
+        text
+    }
+
+    /// What the policy took away and the client's connection depends on.
+    fn connection_field(&self) -> Option<&'static [u8]> {
+        match (self.facts.close, self.facts.keep_alive) {
+            (true, _) => Some(b"close"),
+            (false, true) => Some(b"keep-alive"),
+            (false, false) => None,
+        }
+    }
+}
+
+fn put_field(text: &mut BytesMut, name: &str, value: &[u8]) {
+    text.put_slice(name.as_bytes());
+    text.put_slice(b": ");
+    text.put_slice(value);
+    text.put_slice(b"\r\n");
+}

@@ -1,0 +1,284 @@
+//! forward: the request goes up, the answer comes down, and what may be tried again is tried again (RFC 9110, 9.2.2).
+
+use std::net::IpAddr;
+use std::rc::Rc;
+
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::uri::{PathAndQuery, Uri};
+use http::{Request, Response, StatusCode, Version};
+use hyper::body::Incoming;
+use hyper::client::conn::TrySendError;
+
+use crate::account::Account;
+use crate::body::{AnswerBody, Flight, RequestBody};
+use crate::clock;
+use crate::connection::Conn;
+use crate::counters::Loss;
+use crate::exchange::Exchange;
+use crate::lease::Lease;
+use crate::policy;
+use crate::release::class;
+use crate::route::Routed;
+use crate::table::App;
+use crate::tunnel::Tunnel;
+use crate::upstream::{Checkout, ConnectError};
+
+/// How forwarding ended.
+pub(crate) enum Forwarded {
+    /// The app answers.
+    Answer(Response<AnswerBody>),
+    /// Nobody behind the lease's gate can be reached. Nothing of the request has left, or nothing that matters.
+    Unreachable(Box<Exchange>, Account, Loss),
+    /// It cannot be tried again.
+    Lost(Account, Loss),
+    /// The drain's end ended it.
+    Cut(Account),
+}
+
+/// One request on its way up.
+pub(crate) struct Forward<'a> {
+    pub(crate) conn: &'a Rc<Conn>,
+    pub(crate) routed: &'a Routed,
+    pub(crate) lease: Lease,
+    /// A WebSocket was asked for.
+    pub(crate) websocket: bool,
+}
+
+/// What one attempt came to.
+enum Attempt {
+    Answered(Response<Incoming>, Checkout),
+    /// Nothing has left: the connection was gone before.
+    Unsent(Request<RequestBody>, bool),
+    /// Octets may have left, no answer came.
+    Failed(hyper::Error),
+    TimedOut,
+}
+
+impl Forward<'_> {
+    /// Sends the exchange to an instance of the leased release; to another one while that is allowed.
+    pub(crate) async fn run(self, mut exchange: Exchange, account: Account) -> Forwarded {
+        let target = exchange.head.uri.clone();
+        prepare(&mut exchange, self.app());
+        let mut tried = Vec::new();
+        let mut last = Loss::ConnectRefused;
+        while let Some(instance) = self.lease.choose(&tried, clock::now()) {
+            let checkout = match self.checkout(&exchange, instance).await {
+                Ok(checkout) => checkout,
+                Err(error) => {
+                    last = self.not_connected(instance, &error);
+                    tried.push(instance);
+                    continue;
+                }
+            };
+            let spare = exchange.is_replayable().then(|| exchange.head.clone());
+            let (head, body) = exchange.take();
+            let body = RequestBody::new(body, &self.lease, self.conn);
+            match self
+                .attempt(checkout, Request::from_parts(head, body))
+                .await
+            {
+                Attempt::Answered(response, checkout) => {
+                    return self.answer(response, checkout, account);
+                }
+                Attempt::Unsent(request, fresh) => {
+                    let (head, body) = request.into_parts();
+                    (exchange.head, exchange.body) = (head, body.into_unsent());
+                    if fresh {
+                        tried.push(instance);
+                    }
+                }
+                Attempt::TimedOut => return Forwarded::Lost(account, Loss::UpstreamTimeout),
+                Attempt::Failed(_) if self.lease.is_cut() => return Forwarded::Cut(account),
+                Attempt::Failed(error) => match spare {
+                    Some(head) if exchange.sent == 0 && account.spend_retry() => {
+                        account.retried();
+                        exchange.head = head;
+                        exchange.sent += 1;
+                    }
+                    _ => return Forwarded::Lost(account, failure(&error)),
+                },
+            }
+        }
+        exchange.head.uri = target;
+        Forwarded::Unreachable(Box::new(exchange), account, last)
+    }
+
+    fn app(&self) -> &App {
+        self.routed.app()
+    }
+
+    async fn checkout(
+        &self,
+        exchange: &Exchange,
+        instance: usize,
+    ) -> Result<Checkout, ConnectError> {
+        let worker = &self.conn.worker;
+        let class = class(&exchange.head.method);
+        let pooled = if exchange.sent == 0 && !exchange.facts.websocket {
+            worker.pool.checkout(&self.lease, instance, class)
+        } else {
+            None
+        };
+        if let Some(pooled) = pooled {
+            return Ok(pooled);
+        }
+        let limit = self.app().settings.config.timeouts.connect;
+        let fresh = worker
+            .pool
+            .connect(&self.lease, instance, limit, worker.index)
+            .await?;
+        self.lease.instance(instance).reinstate();
+        Ok(fresh)
+    }
+
+    fn not_connected(&self, instance: usize, error: &ConnectError) -> Loss {
+        let instance = self.lease.instance(instance);
+        instance.eject(clock::now());
+        tracing::debug!(app = %self.app().name, instance = %instance.address, %error, "not connected");
+        match error {
+            ConnectError::TimedOut(_) => Loss::ConnectTimeout,
+            ConnectError::Failed(_) | ConnectError::Handshake(_) | ConnectError::Draining => {
+                Loss::ConnectRefused
+            }
+        }
+    }
+
+    async fn attempt(&self, mut checkout: Checkout, request: Request<RequestBody>) -> Attempt {
+        let conn = self.conn;
+        conn.await_answer(self.app().settings.config.timeouts.response);
+        let answer = tokio::select! {
+            biased;
+            answer = checkout.sender.try_send_request(request) => Some(answer),
+            () = conn.overdue() => None,
+        };
+        conn.stop_waiting();
+        match answer {
+            Some(Ok(response)) => Attempt::Answered(response, checkout),
+            Some(Err(error)) => unsent_or_failed(error, checkout.fresh),
+            None => Attempt::TimedOut,
+        }
+    }
+
+    /// The answer's head has come.
+    fn answer(
+        &self,
+        response: Response<Incoming>,
+        mut checkout: Checkout,
+        mut account: Account,
+    ) -> Forwarded {
+        if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+            return self.switch_protocols(response, account);
+        }
+        let (mut head, incoming) = response.into_parts();
+        checkout.learn(&head.headers);
+        policy::strip_hop_by_hop(&mut head.headers);
+        head.version = Version::HTTP_11;
+        self.name_release(&mut head.headers);
+        account.answered(&self.lease, head.status);
+        let flight = Flight {
+            lease: self.lease.clone(),
+            checkout,
+        };
+        let body = AnswerBody::of_app(incoming, flight, account, self.conn.clone());
+        Forwarded::Answer(Response::from_parts(head, body))
+    }
+
+    /// A tunnel starts only after the app's 101 names the protocol that was asked for.
+    fn switch_protocols(
+        &self,
+        mut response: Response<Incoming>,
+        mut account: Account,
+    ) -> Forwarded {
+        if !self.websocket || !policy::is_websocket(response.headers()) {
+            return Forwarded::Lost(account, Loss::UpstreamMalformed);
+        }
+        let upgrade = hyper::upgrade::on(&mut response);
+        let mut fields = std::mem::take(response.headers_mut());
+        policy::strip_hop_by_hop(&mut fields);
+        policy::offer_websocket(&mut fields);
+        self.name_release(&mut fields);
+        account.answered(&self.lease, StatusCode::SWITCHING_PROTOCOLS);
+        self.lease.tunnel.set(true);
+        self.conn.begin_tunnel(Tunnel {
+            upgrade,
+            lease: self.lease.clone(),
+            account,
+        });
+        let mut answer = Response::new(AnswerBody::of_tunnel(self.conn.clone()));
+        *answer.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+        *answer.headers_mut() = fields;
+        Forwarded::Answer(answer)
+    }
+
+    fn name_release(&self, fields: &mut HeaderMap) {
+        if let Some(name) = &self.app().settings.release_header {
+            fields.insert(name, self.lease.release().header.clone());
+        }
+    }
+}
+
+fn unsent_or_failed(mut error: TrySendError<Request<RequestBody>>, fresh: bool) -> Attempt {
+    match error.take_message() {
+        Some(request) => Attempt::Unsent(request, fresh),
+        None => Attempt::Failed(error.into_error()),
+    }
+}
+
+fn failure(error: &hyper::Error) -> Loss {
+    if error.is_parse() {
+        Loss::UpstreamMalformed
+    } else {
+        Loss::UpstreamReset
+    }
+}
+
+/// Puts in the fields that the app gets from us, and takes a stripped prefix off. Whatever a client says of itself in
+/// these fields is not believed.
+fn prepare(exchange: &mut Exchange, app: &App) {
+    const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+    const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+    const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+    const HELD_MS: HeaderName = HeaderName::from_static("x-held-ms");
+    let fields = &mut exchange.head.headers;
+    if let Some(host) = fields.get(header::HOST).cloned() {
+        fields.insert(FORWARDED_HOST, host);
+    }
+    fields.insert(FORWARDED_PROTO, HeaderValue::from_static("http"));
+    fields.insert(FORWARDED_FOR, address_value(exchange.client));
+    if exchange.held.is_zero() {
+        fields.remove(HELD_MS);
+    } else {
+        let held_ms = u64::try_from(exchange.held.as_millis()).unwrap_or(u64::MAX);
+        fields.insert(HELD_MS, HeaderValue::from(held_ms));
+    }
+    if app.settings.config.strip_prefix {
+        strip_prefix(&mut exchange.head.uri, &app.settings.config.paths);
+    }
+}
+
+fn address_value(client: IpAddr) -> HeaderValue {
+    // An address is visible ASCII, so the fallback is never taken.
+    HeaderValue::try_from(client.to_canonical().to_string())
+        .unwrap_or_else(|_| HeaderValue::from_static("unknown"))
+}
+
+/// Takes the longest of `prefixes` off the target's path.
+fn strip_prefix(target: &mut Uri, prefixes: &[String]) {
+    let matching = prefixes
+        .iter()
+        .map(|prefix| prefix.trim_end_matches('/'))
+        .filter(|prefix| {
+            let rest = target.path().strip_prefix(prefix);
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        });
+    let longest = matching.map(str::len).max().unwrap_or(0);
+    let rest = &target.path_and_query().map_or("/", PathAndQuery::as_str)[longest..];
+    let whole = if rest.starts_with('/') {
+        rest.to_owned()
+    } else {
+        format!("/{rest}")
+    };
+    if let Ok(stripped) = whole.parse() {
+        *target = stripped;
+    }
+}

@@ -1,0 +1,139 @@
+//! A client's socket as hyper sees it: octets that were read before come first, and what goes through it is noted,
+//! so that the connection step knows its deadlines without a timer for each request.
+
+use std::cell::{Cell, RefCell};
+use std::io;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::{Buf, Bytes};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+
+use crate::clock;
+
+/// Shared by the connection step, hyper's connection and a service that watches for the client's leaving.
+pub(crate) type Socket = Rc<RefCell<TcpStream>>;
+
+/// What a connection is doing, and since when.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Doing {
+    /// No request under way.
+    Idle,
+    /// Octets of a head have come.
+    Head,
+    /// A request is being answered.
+    Request,
+}
+
+/// What the socket's user has done to it lately.
+#[derive(Debug)]
+pub(crate) struct Activity {
+    doing: Cell<Doing>,
+    since: Cell<Duration>,
+    /// Octets were written and not yet flushed whole.
+    unflushed: Cell<bool>,
+}
+
+impl Activity {
+    pub(crate) fn new() -> Self {
+        Self {
+            doing: Cell::new(Doing::Idle),
+            since: Cell::new(clock::now()),
+            unflushed: Cell::new(false),
+        }
+    }
+
+    pub(crate) fn begin(&self, doing: Doing) {
+        self.doing.set(doing);
+        self.since.set(clock::now());
+    }
+
+    pub(crate) fn doing(&self) -> (Doing, Duration) {
+        (self.doing.get(), self.since.get())
+    }
+
+    pub(crate) fn is_flushed(&self) -> bool {
+        !self.unflushed.get()
+    }
+}
+
+/// The socket with octets in front of it.
+pub(crate) struct ClientIo {
+    socket: Socket,
+    front: Bytes,
+    activity: Rc<Activity>,
+}
+
+impl ClientIo {
+    pub(crate) fn new(socket: Socket, front: Bytes, activity: Rc<Activity>) -> Self {
+        Self {
+            socket,
+            front,
+            activity,
+        }
+    }
+
+    fn note_read(&self) {
+        if self.activity.doing.get() == Doing::Idle {
+            self.activity.begin(Doing::Head);
+        }
+    }
+}
+
+impl AsyncRead for ClientIo {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if self.front.has_remaining() {
+            let take = self.front.len().min(buf.remaining());
+            buf.put_slice(&self.front.split_to(take));
+            self.note_read();
+            return Poll::Ready(Ok(()));
+        }
+        let before = buf.filled().len();
+        ready!(Pin::new(&mut *self.socket.borrow_mut()).poll_read(cx, buf))?;
+        if buf.filled().len() > before {
+            self.note_read();
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for ClientIo {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        octets: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.activity.unflushed.set(true);
+        Pin::new(&mut *self.socket.borrow_mut()).poll_write(cx, octets)
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.activity.unflushed.set(true);
+        Pin::new(&mut *self.socket.borrow_mut()).poll_write_vectored(cx, slices)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    /// hyper comes here only when its own buffer is empty.
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.activity.unflushed.set(false);
+        Pin::new(&mut *self.socket.borrow_mut()).poll_flush(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut *self.socket.borrow_mut()).poll_shutdown(cx)
+    }
+}

@@ -1,0 +1,37 @@
+//! Closing without a reset: a socket that is closed with unread octets resets its peer, who then may lose an answer
+//! that was on its way.
+
+use std::os::fd::AsFd;
+use std::time::Duration;
+
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
+
+/// How long a client may take to close its side.
+const LINGER_MAX: Duration = Duration::from_secs(2);
+
+/// Ends our side, then reads and drops what still comes until the client ends its own.
+pub(crate) async fn close(mut stream: TcpStream) {
+    if stream.shutdown().await.is_err() {
+        return;
+    }
+    let _ = tokio::time::timeout(LINGER_MAX, drain(&stream)).await;
+}
+
+/// Reads until the end. The buffer lives between two waits only, so that a lingering connection takes no memory.
+async fn drain(stream: &TcpStream) {
+    while stream.readable().await.is_ok() {
+        let mut octets = [0; 4096];
+        match stream.try_read(&mut octets) {
+            Ok(0) => return,
+            Ok(_) => {}
+            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
+            Err(_) => return,
+        }
+    }
+}
+
+/// Whether the client has written something that nobody has read.
+pub(crate) fn has_unread(stream: &TcpStream) -> bool {
+    rustix::io::ioctl_fionread(stream.as_fd()).is_ok_and(|octets| octets > 0)
+}

@@ -1,0 +1,112 @@
+//! listen: sockets that take clients, one for each worker and address, and a permit for each connection.
+//!
+//! All sockets of an address are bound before any of them accepts, and none is closed while the daemon runs: clients
+//! that wait in the queue of a closed one would be reset.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustix::io::Errno;
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+/// Clients that may wait to be accepted, for each socket.
+const BACKLOG: i32 = 4096;
+/// A vanished client is noticed within 15 s while it is held.
+const KEEPALIVE_IDLE: Duration = Duration::from_secs(5);
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(3);
+const KEEPALIVE_PROBES: u32 = 3;
+/// How long accepting pauses when a limit of the system is reached.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// A client's connection, and the permit that counts it.
+pub(crate) struct Accepted {
+    pub(crate) stream: TcpStream,
+    pub(crate) client: SocketAddr,
+    pub(crate) permit: OwnedSemaphorePermit,
+}
+
+/// Binds one address for so many workers. Port 0 is chosen once and shared.
+pub(crate) fn bind(address: SocketAddr, workers: usize) -> io::Result<(SocketAddr, Vec<Socket>)> {
+    let first = bind_one(address)?;
+    let chosen = first.local_addr()?.as_socket().unwrap_or(address);
+    let rest = (1..workers)
+        .map(|_| bind_one(chosen))
+        .collect::<io::Result<Vec<_>>>()?;
+    Ok((chosen, std::iter::once(first).chain(rest).collect()))
+}
+
+fn bind_one(address: SocketAddr) -> io::Result<Socket> {
+    let socket = Socket::new(
+        Domain::for_address(address),
+        Type::STREAM,
+        Some(Protocol::TCP),
+    )?;
+    socket.set_reuse_address(true)?;
+    socket.set_reuse_port(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket)
+}
+
+/// Whether somebody else listens on this address: SO_REUSEPORT would share it without a word.
+pub(crate) fn is_taken(address: SocketAddr) -> io::Result<bool> {
+    if address.port() == 0 {
+        return Ok(false);
+    }
+    let socket = Socket::new(
+        Domain::for_address(address),
+        Type::STREAM,
+        Some(Protocol::TCP),
+    )?;
+    socket.set_reuse_address(true)?;
+    match socket.bind(&address.into()) {
+        Ok(()) => Ok(false),
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse => Ok(true),
+        Err(error) => Err(error),
+    }
+}
+
+/// The next client. The permit comes first: at the limit clients wait in the kernel's queue, not with us.
+pub(crate) async fn accept(listener: &TcpListener, permits: &Arc<Semaphore>) -> Option<Accepted> {
+    // Closed only when the daemon stops accepting.
+    let permit = permits.clone().acquire_owned().await.ok()?;
+    loop {
+        match listener.accept().await {
+            Ok((stream, client)) => {
+                prepare(&stream);
+                return Some(Accepted {
+                    stream,
+                    client,
+                    permit,
+                });
+            }
+            Err(error) if is_of_one_client(&error) => {}
+            Err(error) => {
+                tracing::warn!(%error, "accept paused");
+                tokio::time::sleep(PAUSE).await;
+            }
+        }
+    }
+}
+
+/// Options that make a connection better; one that refuses them serves all the same.
+fn prepare(stream: &TcpStream) {
+    let socket = socket2::SockRef::from(stream);
+    let keepalive = socket2::TcpKeepalive::new()
+        .with_time(KEEPALIVE_IDLE)
+        .with_interval(KEEPALIVE_INTERVAL)
+        .with_retries(KEEPALIVE_PROBES);
+    let _ = stream.set_nodelay(true);
+    let _ = socket.set_tcp_keepalive(&keepalive);
+}
+
+/// The error of a client that left while it waited (accept(2)), as opposed to one of ours.
+fn is_of_one_client(error: &io::Error) -> bool {
+    let ours = [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM];
+    !Errno::from_io_error(error).is_some_and(|errno| ours.contains(&errno))
+}

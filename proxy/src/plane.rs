@@ -1,0 +1,481 @@
+//! The data plane as the control plane drives it: publishes tables, shuts and opens doors, closes gates.
+//!
+//! What must be in order is done here, under one lock that only the control plane takes; requests see the published
+//! table, the door and the gate, and nothing else.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
+
+use holdfast_config::{Hold, ResumeRate};
+use holdfast_control::plane::{DataPlane, HoldCounts, Signal, Signaller, Traffic};
+use holdfast_control::wire::Shed;
+use http::HeaderName;
+use swap_core::{Address, AppName, Cause, GateId, Generation, Methods, Release, ReleaseId};
+use swap_gate::{Bounds, Class, Classes, Rate};
+use tokio::runtime::Handle;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::clock;
+use crate::counters::{PerWorker, ReleaseCells};
+use crate::release::LiveRelease;
+use crate::route::Routes;
+use crate::table::{App, Door, Published, Settings, Table};
+use crate::worker::Mail;
+
+/// The apps and their releases, as they are published.
+pub(crate) struct Plane {
+    published: Arc<Published>,
+    state: Mutex<State>,
+    mail: Vec<mpsc::Sender<Mail>>,
+    signaller: Signaller,
+    /// Where the waits for gates and the pacing of releases run.
+    runtime: Handle,
+    me: Weak<Self>,
+}
+
+#[derive(Default)]
+struct State {
+    /// In the order of the published table.
+    apps: BTreeMap<AppName, Entrance>,
+    routes: Arc<Routes>,
+}
+
+/// An app, with what of it is not in the table.
+struct Entrance {
+    app: Arc<App>,
+    /// Closed gates that are not empty yet.
+    draining: Vec<Draining>,
+    /// Counters of the releases that are live, were live last, or drain.
+    releases: Vec<(ReleaseId, Arc<PerWorker<ReleaseCells>>)>,
+    /// Requests that ran when the door was shut: where the pace of the release starts.
+    running_before: u32,
+}
+
+struct Draining {
+    live: Arc<LiveRelease>,
+    since: Duration,
+}
+
+impl Plane {
+    pub(crate) fn new(
+        published: Arc<Published>,
+        mail: Vec<mpsc::Sender<Mail>>,
+        signaller: Signaller,
+        runtime: Handle,
+    ) -> Arc<Self> {
+        Arc::new_cyclic(|me| {
+            let me = me.clone();
+            Self {
+                published,
+                state: Mutex::default(),
+                mail,
+                signaller,
+                runtime,
+                me,
+            }
+        })
+    }
+
+    /// Takes over the apps' settings: new apps begin empty and shut, apps that are gone take no more requests, the
+    /// others keep their releases. All or nothing, in one publish.
+    pub(crate) fn configure(&self, apps: &BTreeMap<AppName, holdfast_config::App>) {
+        let mut state = self.state();
+        let mut old = std::mem::take(&mut state.apps);
+        for (name, config) in apps {
+            let entrance = match old.remove(name) {
+                Some(entrance) => entrance.with_settings(config),
+                None => self.new_entrance(name, config),
+            };
+            state.apps.insert(name.clone(), entrance);
+        }
+        state.routes = Arc::new(Routes::new(apps.values()));
+        self.show(&state);
+    }
+
+    fn new_entrance(&self, name: &AppName, config: &holdfast_config::App) -> Entrance {
+        let (signaller, opened) = (self.signaller.clone(), Signal::DoorOpen(name.clone()));
+        let door = Door::new(bounds(&config.hold), move || signaller.send(opened.clone()));
+        door.hold(Cause::Empty, Methods::ALL.bits(), clock::now());
+        let app = App {
+            name: name.clone(),
+            settings: settings(config),
+            door,
+            live: None,
+            counters: Arc::new(PerWorker::new(self.mail.len())),
+        };
+        Entrance {
+            app: Arc::new(app),
+            draining: Vec::new(),
+            releases: Vec::new(),
+            running_before: 0,
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn show(&self, state: &State) {
+        let apps = state
+            .apps
+            .values()
+            .map(|entrance| entrance.app.clone())
+            .collect();
+        self.published.publish(Table {
+            apps,
+            routes: state.routes.clone(),
+        });
+    }
+
+    fn with<R: Default>(&self, app: &AppName, act: impl FnOnce(&mut Entrance) -> R) -> R {
+        match self.state().apps.get_mut(app) {
+            Some(entrance) => act(entrance),
+            None => R::default(), // Gone with a reload.
+        }
+    }
+
+    /// Every app with its counters, for the metrics.
+    pub(crate) fn survey(&self) -> Vec<Survey> {
+        let state = self.state();
+        let survey = |entrance: &Entrance| Survey {
+            app: entrance.app.clone(),
+            releases: entrance.releases.clone(),
+        };
+        state.apps.values().map(survey).collect()
+    }
+
+    fn door(&self, app: &AppName) -> Option<Arc<Door>> {
+        self.with(app, |entrance| Some(entrance.app.door.clone()))
+    }
+
+    fn forget(&self, app: &AppName, uid: u64) {
+        self.with(app, |entrance| {
+            entrance
+                .draining
+                .retain(|draining| draining.live.uid != uid);
+            entrance.forget_releases();
+        });
+    }
+}
+
+/// One app, as the metrics see it.
+pub(crate) struct Survey {
+    pub(crate) app: Arc<App>,
+    pub(crate) releases: Vec<(ReleaseId, Arc<PerWorker<ReleaseCells>>)>,
+}
+
+impl Entrance {
+    fn with_settings(self, config: &holdfast_config::App) -> Self {
+        self.app.door.set_bounds(bounds(&config.hold));
+        let App {
+            name,
+            door,
+            live,
+            counters,
+            settings: _,
+        } = &*self.app;
+        let app = App {
+            name: name.clone(),
+            settings: settings(config),
+            door: door.clone(),
+            live: live.clone(),
+            counters: counters.clone(),
+        };
+        Self {
+            app: Arc::new(app),
+            ..self
+        }
+    }
+
+    /// The same app with another release; the old one goes to those that drain, where `close` finds it.
+    fn set_live(&mut self, live: Option<Arc<LiveRelease>>) {
+        let App {
+            name,
+            settings,
+            door,
+            live: old,
+            counters,
+        } = &*self.app;
+        let since = clock::now();
+        self.draining
+            .extend(old.clone().map(|live| Draining { live, since }));
+        self.app = Arc::new(App {
+            name: name.clone(),
+            settings: settings.clone(),
+            door: door.clone(),
+            live,
+            counters: counters.clone(),
+        });
+    }
+
+    fn counters_of(&mut self, release: &ReleaseId, workers: usize) -> Arc<PerWorker<ReleaseCells>> {
+        let known = self.releases.iter().position(|(id, _)| id == release);
+        let (id, counters) = match known {
+            Some(at) => self.releases.remove(at),
+            None => (release.clone(), Arc::new(PerWorker::new(workers))),
+        };
+        self.releases.push((id, counters.clone()));
+        counters
+    }
+
+    /// Keeps the live release, the one before, and those that drain.
+    fn forget_releases(&mut self) {
+        let keep_from = self.releases.len().saturating_sub(2);
+        let draining: Vec<_> = self
+            .draining
+            .iter()
+            .map(|d| d.live.release.id.clone())
+            .collect();
+        let mut at = 0;
+        self.releases.retain(|(id, _)| {
+            at += 1;
+            at > keep_from || draining.contains(id)
+        });
+    }
+
+    fn find(&self, gate: GateId) -> Option<Arc<LiveRelease>> {
+        let draining = self.draining.iter().map(|draining| &draining.live);
+        draining
+            .chain(&self.app.live)
+            .find(|live| live.gate_id == gate)
+            .cloned()
+    }
+
+    fn running(&self) -> u64 {
+        let live = self
+            .app
+            .live
+            .iter()
+            .chain(self.draining.iter().map(|draining| &draining.live));
+        live.map(|live| live.gate.running(Classes::ALL)).sum()
+    }
+}
+
+impl DataPlane for Plane {
+    fn hold(&self, app: &AppName, cause: Cause, methods: Methods) {
+        self.with(app, |entrance| {
+            entrance.running_before = u32::try_from(entrance.running()).unwrap_or(u32::MAX);
+            entrance.app.door.hold(cause, methods.bits(), clock::now());
+        });
+    }
+
+    fn publish(&self, app: &AppName, _: Generation, gate: GateId, live: Option<Release>) {
+        let mut state = self.state();
+        let Some(entrance) = state.apps.get_mut(app) else {
+            return;
+        };
+        let workers = self.mail.len();
+        let live = live.map(|release| {
+            let counters = entrance.counters_of(&release.id, workers);
+            Arc::new(LiveRelease::new(release, gate, workers, counters))
+        });
+        entrance.set_live(live);
+        entrance.forget_releases();
+        let door = entrance.app.door.clone();
+        self.show(&state);
+        // After the publish: who is told that its gate is an old one must find the new table.
+        door.set_epoch(gate.0);
+    }
+
+    fn close(&self, app: &AppName, gate: GateId, methods: Methods, tunnels_too: bool) {
+        let Some(live) = self.with(app, |entrance| entrance.find(gate)) else {
+            return self.signaller.send(Signal::GateEmpty(app.clone(), gate));
+        };
+        live.gate.close();
+        if tunnels_too {
+            live.cut_tunnels.cancel();
+        }
+        let ending = Ending {
+            app: app.clone(),
+            live,
+            plane: self.me.clone(),
+        };
+        self.runtime.spawn(ending.run(classes(methods)));
+    }
+
+    fn cut(&self, app: &AppName, gate: GateId) {
+        if let Some(live) = self.with(app, |entrance| entrance.find(gate)) {
+            live.gate.close();
+            live.cut.cancel();
+        }
+    }
+
+    fn release(&self, app: &AppName) {
+        let Some(door) = self.door(app) else {
+            return;
+        };
+        let running_before = self.with(app, |entrance| entrance.running_before);
+        door.release(running_before, clock::now());
+        self.runtime.spawn(pace(door));
+    }
+
+    fn give_up(&self, app: &AppName) {
+        if let Some(door) = self.door(app) {
+            door.give_up(clock::now());
+        }
+    }
+
+    fn mark(&self, app: &AppName, instance: &Address, healthy: bool) {
+        self.with(app, |entrance| {
+            let instances = entrance.app.live.iter().flat_map(|live| &*live.instances);
+            instances
+                .filter(|known| known.address == *instance)
+                .for_each(|known| known.mark(healthy));
+        });
+    }
+
+    fn traffic(&self, app: &AppName) -> Traffic {
+        self.with(app, |entrance| entrance.traffic())
+    }
+}
+
+impl Entrance {
+    fn traffic(&self) -> Traffic {
+        let now = clock::now();
+        let counters = &self.app.counters;
+        Traffic {
+            in_flight: self.running(),
+            instances: self
+                .app
+                .live
+                .iter()
+                .flat_map(|live| &*live.instances)
+                .map(|instance| {
+                    (
+                        instance.address.clone(),
+                        instance.is_up(now),
+                        instance.in_flight_total(),
+                    )
+                })
+                .collect(),
+            hold: hold_counts(&self.app.door),
+            retried: counters.sum(|cells| cells.retried.read()),
+            drained: counters.sum(|cells| cells.drained.read()),
+            cut: counters.sum(|cells| cells.cut.read()),
+            lost: counters.lost(),
+            draining: self
+                .draining
+                .iter()
+                .map(|Draining { live, since }| {
+                    (
+                        live.release.clone(),
+                        live.gate.running(Classes::ALL),
+                        now.saturating_sub(*since),
+                    )
+                })
+                .collect(),
+        }
+    }
+}
+
+/// The end of a release behind a closed gate.
+struct Ending {
+    app: AppName,
+    live: Arc<LiveRelease>,
+    plane: Weak<Plane>,
+}
+
+impl Ending {
+    /// Waits for the requests of these classes and reports; then for all of them and every connection, and forgets.
+    async fn run(self, classes: Classes) {
+        let Some(plane) = self.plane.upgrade() else {
+            return;
+        };
+        let empty = Signal::GateEmpty(self.app.clone(), self.live.gate_id);
+        self.live.gate.empty(classes).await;
+        if classes != Classes::ALL {
+            plane.signaller.send(empty.clone());
+            self.live.gate.empty(Classes::ALL).await;
+        }
+        self.close_connections(&plane.mail).await;
+        plane.forget(&self.app, self.live.uid);
+        plane.signaller.send(empty);
+    }
+
+    /// Nothing runs any more, so every connection is idle, in some worker's pool.
+    async fn close_connections(&self, mail: &[mpsc::Sender<Mail>]) {
+        self.live.links.close();
+        for worker in mail {
+            let (done, retired) = oneshot::channel();
+            if worker.send(Mail::Retire(self.live.uid, done)).await.is_ok() {
+                let _ = retired.await;
+            }
+        }
+        self.live.links.empty(Classes::ALL).await;
+    }
+}
+
+/// Lets the queue's pace grow with time, until the door is open.
+async fn pace(door: Arc<Door>) {
+    while let Some(delay) = door.pace(clock::now()) {
+        tokio::time::sleep(delay).await;
+    }
+}
+
+/// The classes that these methods belong to.
+fn classes(methods: Methods) -> Classes {
+    let safe = if methods.any_safe() {
+        Classes::SAFE
+    } else {
+        Classes::NONE
+    };
+    if methods.meets(Methods::WRITES) {
+        safe.with(Class::Unsafe)
+    } else {
+        safe
+    }
+}
+
+fn settings(config: &holdfast_config::App) -> Arc<Settings> {
+    let name = config.release_header.as_deref();
+    let release_header = name.and_then(|name| HeaderName::try_from(name).ok());
+    Arc::new(Settings {
+        config: config.clone(),
+        release_header,
+    })
+}
+
+fn bounds(hold: &Hold) -> Bounds {
+    #[allow(
+        clippy::cast_precision_loss,
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss
+    )]
+    let max_per_client = (hold.max_requests as f64 * hold.max_share).ceil() as usize;
+    Bounds {
+        max_requests: hold.max_requests,
+        max_bytes: hold.max_bytes,
+        max_wait: hold.max_wait,
+        max_per_client,
+        rate: match hold.resume_rate {
+            ResumeRate::Auto => Rate::Auto,
+            ResumeRate::PerSecond(rate) => Rate::PerSecond(rate),
+        },
+    }
+}
+
+fn hold_counts(door: &Door) -> HoldCounts {
+    let counts = door.counts(clock::now());
+    HoldCounts {
+        number: counts.number,
+        active: counts.active,
+        given_up: counts.given_up,
+        cause: counts.cause,
+        methods: counts.active.then(|| Methods::from_bits(counts.methods)),
+        held: counts.held,
+        waiting: counts.waiting,
+        waiting_bytes: counts.waiting_bytes,
+        oldest: counts.oldest,
+        held_peak: counts.held_peak,
+        longest: counts.longest,
+        released: counts.released,
+        abandoned: counts.abandoned,
+        shed: Shed {
+            full: counts.shed.full,
+            bytes: counts.shed.bytes,
+            share: counts.shed.share,
+            timeout: counts.shed.timeout,
+        },
+    }
+}

@@ -1,0 +1,406 @@
+//! policy: framing, Host and target are sound, hop-by-hop fields are gone; or the request is refused.
+//!
+//! hyper parses; it does not check what a proxy must. One pure function over the parsed head: no IO, no clock, no
+//! table. Running it twice over the same request changes nothing more, because a held request is parsed again.
+
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::request::Parts;
+use http::uri::{PathAndQuery, Uri};
+use http::{Method, StatusCode, Version};
+
+/// Longest target that is taken, in octets.
+pub(crate) const TARGET_BYTES_MAX: usize = 8 * 1024;
+/// Most fields in a head.
+pub(crate) const FIELDS_MAX: usize = 100;
+/// Longest head, in octets.
+pub(crate) const HEAD_BYTES_MAX: usize = 32 * 1024;
+
+/// Why a request is refused, and how.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Refused {
+    pub(crate) status: StatusCode,
+    pub(crate) detail: &'static str,
+}
+
+/// What the rest of the way must know of the fields that are gone.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Facts {
+    /// The host for routing: lower case, without port.
+    pub(crate) host: String,
+    /// The client wants the connection to end after this.
+    pub(crate) close: bool,
+    /// HTTP/1.0 with `Connection: keep-alive`.
+    pub(crate) keep_alive: bool,
+    /// A WebSocket is asked for.
+    pub(crate) websocket: bool,
+}
+
+/// Checks the head and makes it fit to be forwarded.
+pub(crate) fn check(head: &mut Parts, has_body: bool) -> Result<Facts, Refused> {
+    check_fields(head)?;
+    check_framing(head)?;
+    let host = settle_target(head)?;
+    let close = lists(&head.headers, header::CONNECTION, "close");
+    let keep_alive =
+        head.version == Version::HTTP_10 && lists(&head.headers, header::CONNECTION, "keep-alive");
+    let websocket = wants_websocket(head) && !has_body;
+    strip_hop_by_hop(&mut head.headers);
+    if websocket {
+        offer_websocket(&mut head.headers);
+    }
+    Ok(Facts {
+        host,
+        close,
+        keep_alive,
+        websocket,
+    })
+}
+
+/// Takes out the fields that `Connection` names and the fixed hop-by-hop ones (RFC 9110, 7.6.1). Fields that framing,
+/// routing or authority rest on stay, whoever names them.
+pub(crate) fn strip_hop_by_hop(fields: &mut HeaderMap) {
+    if fields.contains_key(header::CONNECTION) {
+        let named: Vec<HeaderName> = members(fields, header::CONNECTION)
+            .filter_map(|name| HeaderName::from_bytes(name.as_bytes()).ok())
+            .filter(|name| !KEPT.contains(name))
+            .collect();
+        named.iter().for_each(|name| drop(fields.remove(name)));
+    }
+    for name in &HOP_BY_HOP {
+        if fields.contains_key(name) {
+            fields.remove(name);
+        }
+    }
+}
+
+const KEPT: [HeaderName; 5] = [
+    header::HOST,
+    header::CONTENT_LENGTH,
+    header::COOKIE,
+    header::AUTHORIZATION,
+    header::TRANSFER_ENCODING,
+];
+
+const HOP_BY_HOP: [HeaderName; 7] = [
+    header::CONNECTION,
+    HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("proxy-connection"),
+    HeaderName::from_static("http2-settings"),
+    header::TE,
+    header::TRANSFER_ENCODING,
+    header::UPGRADE,
+];
+
+/// Names the protocol that follows, for the next hop.
+pub(crate) fn offer_websocket(fields: &mut HeaderMap) {
+    fields.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
+    fields.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+}
+
+/// Whether `Upgrade` names just the WebSocket protocol.
+pub(crate) fn is_websocket(fields: &HeaderMap) -> bool {
+    let mut protocols = members(fields, header::UPGRADE);
+    protocols
+        .next()
+        .is_some_and(|protocol| protocol.eq_ignore_ascii_case("websocket"))
+        && protocols.next().is_none()
+}
+
+fn check_fields(head: &Parts) -> Result<(), Refused> {
+    if head.headers.len() > FIELDS_MAX {
+        return refuse(
+            StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            "more than 100 fields",
+        );
+    }
+    // `_` and `-` are one to CGI-like applications: a field that says one thing to us would say another to them.
+    if head.headers.keys().any(|name| name.as_str().contains('_')) {
+        return refuse(StatusCode::BAD_REQUEST, "a field name with an underscore");
+    }
+    match head.headers.get(header::EXPECT) {
+        Some(value) if !value.as_bytes().eq_ignore_ascii_case(b"100-continue") => refuse(
+            StatusCode::EXPECTATION_FAILED,
+            "an expectation other than 100-continue",
+        ),
+        _ => Ok(()),
+    }
+}
+
+fn check_framing(head: &Parts) -> Result<(), Refused> {
+    let mut codings = head.headers.get_all(header::TRANSFER_ENCODING).iter();
+    let Some(coding) = codings.next() else {
+        return Ok(());
+    };
+    if head.version == Version::HTTP_10 {
+        return refuse(StatusCode::BAD_REQUEST, "Transfer-Encoding in HTTP/1.0");
+    }
+    if codings.next().is_some() {
+        return refuse(StatusCode::BAD_REQUEST, "more than one Transfer-Encoding");
+    }
+    if !coding.as_bytes().eq_ignore_ascii_case(b"chunked") {
+        return refuse(
+            StatusCode::NOT_IMPLEMENTED,
+            "a transfer coding other than chunked",
+        );
+    }
+    Ok(())
+}
+
+/// Brings the target into origin-form (or `*`), Host into agreement with it, and returns the host for routing.
+fn settle_target(head: &mut Parts) -> Result<String, Refused> {
+    let method = &head.method;
+    if *method == Method::CONNECT {
+        return refuse(StatusCode::METHOD_NOT_ALLOWED, "CONNECT");
+    }
+    if head.uri.path().len() + head.uri.query().map_or(0, str::len) > TARGET_BYTES_MAX {
+        return refuse(StatusCode::URI_TOO_LONG, "the target is longer than 8 KiB");
+    }
+    let path = head.uri.path();
+    let asterisk = path == "*";
+    if asterisk && *method != Method::OPTIONS {
+        return refuse(
+            StatusCode::BAD_REQUEST,
+            "the target * with a method other than OPTIONS",
+        );
+    }
+    if !asterisk && !path.starts_with('/') {
+        return refuse(
+            StatusCode::BAD_REQUEST,
+            "the target is neither a path nor a URL",
+        );
+    }
+    let visible = |text: &str| text.bytes().all(|octet| octet.is_ascii_graphic());
+    if !visible(path) || !head.uri.query().is_none_or(visible) {
+        return refuse(
+            StatusCode::BAD_REQUEST,
+            "the target has octets that are not visible ASCII",
+        );
+    }
+    let one_host = one_host(head)?;
+    match (head.uri.scheme_str(), head.uri.authority()) {
+        (None, None) => host_name(one_host),
+        (Some("http" | "https"), Some(authority)) => {
+            // RFC 9112, 3.2.2: the target's authority replaces what Host says.
+            let Ok(value) = HeaderValue::from_str(authority.as_str()) else {
+                return refuse(
+                    StatusCode::BAD_REQUEST,
+                    "the target's authority is not valid",
+                );
+            };
+            let name = host_name(Some(&value))?;
+            let target = head.uri.path_and_query().cloned();
+            head.headers.insert(header::HOST, value);
+            head.uri = Uri::from(target.unwrap_or_else(|| PathAndQuery::from_static("/")));
+            Ok(name)
+        }
+        _ => refuse(
+            StatusCode::BAD_REQUEST,
+            "the target is neither a path nor an http URL",
+        ),
+    }
+}
+
+fn one_host(head: &Parts) -> Result<Option<&HeaderValue>, Refused> {
+    let mut hosts = head.headers.get_all(header::HOST).iter();
+    let first = hosts.next();
+    if hosts.next().is_some() {
+        return refuse(StatusCode::BAD_REQUEST, "more than one Host");
+    }
+    if first.is_none() && head.version >= Version::HTTP_11 {
+        return refuse(StatusCode::BAD_REQUEST, "no Host");
+    }
+    Ok(first)
+}
+
+/// The routing name of `uri-host [":" port]`; empty for no Host (HTTP/1.0).
+fn host_name(value: Option<&HeaderValue>) -> Result<String, Refused> {
+    let Some(value) = value else {
+        return Ok(String::new());
+    };
+    let bad = Refused {
+        status: StatusCode::BAD_REQUEST,
+        detail: "Host is not a valid host",
+    };
+    let text = value.to_str().map_err(|_| bad)?;
+    let (host, port) = match text.strip_prefix('[') {
+        Some(literal) => {
+            let (address, port) = literal.split_once(']').ok_or(bad)?;
+            address.parse::<std::net::Ipv6Addr>().map_err(|_| bad)?;
+            (&text[..address.len() + 2], port)
+        }
+        None => {
+            let end = text.find(':').unwrap_or(text.len());
+            (&text[..end], &text[end..])
+        }
+    };
+    let port_sound = match port.strip_prefix(':') {
+        Some(digits) => digits.bytes().all(|digit| digit.is_ascii_digit()) && digits.len() <= 5,
+        None => port.is_empty(),
+    };
+    let literal = host.starts_with('[');
+    let sound = |octet: u8| octet.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=%".contains(&octet);
+    if host.is_empty() || !port_sound || !(literal || host.bytes().all(sound)) {
+        return Err(bad);
+    }
+    Ok(host.to_ascii_lowercase())
+}
+
+fn wants_websocket(head: &Parts) -> bool {
+    head.version == Version::HTTP_11
+        && head.method == Method::GET
+        && lists(&head.headers, header::CONNECTION, "upgrade")
+        && is_websocket(&head.headers)
+}
+
+fn lists(fields: &HeaderMap, name: HeaderName, member: &str) -> bool {
+    members(fields, name).any(|found| found.eq_ignore_ascii_case(member))
+}
+
+/// The members of a comma-separated list, over all fields of that name; those that are no text are passed over.
+fn members(fields: &HeaderMap, name: HeaderName) -> impl Iterator<Item = &str> {
+    let values = fields
+        .get_all(name)
+        .into_iter()
+        .filter_map(|value| value.to_str().ok());
+    values.flat_map(|value| {
+        value
+            .split(',')
+            .map(str::trim)
+            .filter(|member| !member.is_empty())
+    })
+}
+
+fn refuse<T>(status: StatusCode, detail: &'static str) -> Result<T, Refused> {
+    Err(Refused { status, detail })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn head(method: &str, target: &str, fields: &[(&str, &str)]) -> Parts {
+        let mut builder = http::Request::builder().method(method).uri(target);
+        for (name, value) in fields {
+            builder = builder.header(*name, *value);
+        }
+        builder.body(()).unwrap().into_parts().0
+    }
+
+    fn detail(method: &str, target: &str, fields: &[(&str, &str)]) -> (u16, &'static str) {
+        let refused = check(&mut head(method, target, fields), false).unwrap_err();
+        (refused.status.as_u16(), refused.detail)
+    }
+
+    #[test]
+    fn the_host_is_the_routing_name() {
+        for (value, name) in [
+            ("Shop.Test:8080", "shop.test"),
+            ("[::1]:80", "[::1]"),
+            ("a", "a"),
+            ("a:", "a"),
+        ] {
+            let facts = check(&mut head("GET", "/", &[("host", value)]), false).unwrap();
+            assert_eq!(facts.host, name);
+        }
+    }
+
+    #[test]
+    fn a_wrong_host_is_refused() {
+        for value in ["a b", "a/b", "a@b", "", "[::1", "[x]", "a:b", "a:123456"] {
+            assert_eq!(
+                detail("GET", "/", &[("host", value)]),
+                (400, "Host is not a valid host")
+            );
+        }
+        assert_eq!(detail("GET", "/", &[]), (400, "no Host"));
+        assert_eq!(
+            detail("GET", "/", &[("host", "a"), ("host", "a")]),
+            (400, "more than one Host")
+        );
+    }
+
+    #[test]
+    fn an_absolute_target_replaces_host() {
+        let mut head = head("GET", "http://b.test/x?y=1", &[("host", "a.test")]);
+        assert_eq!(check(&mut head, false).unwrap().host, "b.test");
+        assert_eq!(head.uri, "/x?y=1");
+        assert_eq!(head.headers[header::HOST], "b.test");
+    }
+
+    #[test]
+    fn targets_that_are_no_path_are_refused() {
+        let host = [("host", "a")];
+        assert_eq!(detail("CONNECT", "a:80", &host).0, 405);
+        assert_eq!(detail("GET", "a:80", &host).0, 400);
+        assert_eq!(detail("GET", "*", &host).0, 400);
+        assert_eq!(detail("GET", "ftp://a/", &host).0, 400);
+        let long = format!("/{}", "x".repeat(9000));
+        assert_eq!(detail("GET", &long, &host).0, 414);
+        check(&mut head("OPTIONS", "*", &host), false).unwrap();
+    }
+
+    #[test]
+    fn nominated_fields_go_but_never_those_that_framing_rests_on() {
+        let fields = [
+            ("host", "a"),
+            ("connection", "x-secret, Host, content-length, close"),
+            ("x-secret", "1"),
+            ("content-length", "0"),
+            ("keep-alive", "timeout=5"),
+            ("te", "trailers"),
+        ];
+        let mut head = head("POST", "/", &fields);
+        let facts = check(&mut head, false).unwrap();
+        assert!(facts.close);
+        let left: Vec<_> = head.headers.keys().map(HeaderName::as_str).collect();
+        assert_eq!(left, ["host", "content-length"]);
+    }
+
+    #[test]
+    fn framing_that_could_smuggle_is_refused() {
+        let te = |value| [("host", "a"), ("transfer-encoding", value)];
+        assert_eq!(detail("POST", "/", &te("gzip, chunked")).0, 501);
+        assert_eq!(detail("POST", "/", &te("identity")).0, 501);
+        let twice = [
+            ("host", "a"),
+            ("transfer-encoding", "chunked"),
+            ("transfer-encoding", "x"),
+        ];
+        assert_eq!(detail("POST", "/", &twice).0, 400);
+        assert_eq!(detail("GET", "/", &[("host", "a"), ("x_y", "1")]).0, 400);
+        assert_eq!(
+            detail("GET", "/", &[("host", "a"), ("expect", "200-ok")]).0,
+            417
+        );
+    }
+
+    #[test]
+    fn only_a_websocket_is_offered_upstream() {
+        let ask = |upgrade| {
+            let fields = [
+                ("host", "a"),
+                ("connection", "Upgrade"),
+                ("upgrade", upgrade),
+            ];
+            let mut head = head("GET", "/", &fields);
+            let facts = check(&mut head, false).unwrap();
+            (facts.websocket, head.headers.contains_key(header::UPGRADE))
+        };
+        assert_eq!(ask("WebSocket"), (true, true));
+        assert_eq!(ask("h2c"), (false, false));
+        assert_eq!(ask("websocket, h2c"), (false, false));
+    }
+
+    #[test]
+    fn checking_twice_changes_nothing_more() {
+        let mut head = head(
+            "GET",
+            "http://b.test/x",
+            &[("host", "a"), ("connection", "x")],
+        );
+        let first = check(&mut head, false).unwrap();
+        let after = (head.uri.clone(), head.headers.clone());
+        assert_eq!(check(&mut head, false).unwrap(), first);
+        assert_eq!((head.uri, head.headers), after);
+    }
+}

@@ -1,0 +1,134 @@
+//! A release as requests meet it: its gate, its instances, and what ends it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+
+use http::HeaderValue;
+use swap_core::{Address, GateId, Release};
+use swap_gate::{Class, Gate};
+use tokio_util::sync::CancellationToken;
+
+use crate::counters::{Cell, PerWorker, ReleaseCells};
+
+/// A release behind one gate. A publish makes a new one, even of the same release: a closed gate never opens again.
+#[derive(Debug)]
+pub(crate) struct LiveRelease {
+    /// Unique in this process: the key of upstream pools, so that a new release at an old address never meets an old
+    /// connection.
+    pub(crate) uid: u64,
+    pub(crate) release: Release,
+    pub(crate) gate_id: GateId,
+    /// What `X-Release` says.
+    pub(crate) header: HeaderValue,
+    /// Counts the requests that run.
+    pub(crate) gate: Gate,
+    /// Counts the upstream connections, idle ones too.
+    pub(crate) links: Gate,
+    /// Ends every upstream connection, and with them the requests on them.
+    pub(crate) cut: CancellationToken,
+    /// Ends the tunnels.
+    pub(crate) cut_tunnels: CancellationToken,
+    pub(crate) instances: Box<[Instance]>,
+    pub(crate) counters: Arc<PerWorker<ReleaseCells>>,
+}
+
+impl LiveRelease {
+    pub(crate) fn new(
+        release: Release,
+        gate_id: GateId,
+        workers: usize,
+        counters: Arc<PerWorker<ReleaseCells>>,
+    ) -> Self {
+        static UID: AtomicU64 = AtomicU64::new(1);
+        let cut = CancellationToken::new();
+        Self {
+            uid: UID.fetch_add(1, Relaxed),
+            header: header_value(release.id.as_str()),
+            instances: release
+                .instances
+                .iter()
+                .map(|at| Instance::new(at.clone(), workers))
+                .collect(),
+            release,
+            gate_id,
+            gate: Gate::new(workers),
+            links: Gate::new(workers),
+            cut_tunnels: cut.child_token(),
+            cut,
+            counters,
+        }
+    }
+}
+
+/// A release id consists of visible ASCII (`ReleaseId` checks it), so the fallback is never taken.
+fn header_value(id: &str) -> HeaderValue {
+    HeaderValue::from_str(id).unwrap_or_else(|_| HeaderValue::from_static("invalid"))
+}
+
+/// One address of a release.
+#[derive(Debug)]
+pub(crate) struct Instance {
+    pub(crate) address: Address,
+    /// What probes say.
+    healthy: AtomicBool,
+    /// Until when it gets no traffic while others can, because it refused a connect; since the origin, in ms.
+    ejected_until_ms: AtomicU64,
+    in_flight: PerWorker<Cell>,
+}
+
+/// For how long an instance that refused a connect is passed over.
+const EJECTION: Duration = Duration::from_secs(1);
+
+impl Instance {
+    fn new(address: Address, workers: usize) -> Self {
+        Self {
+            address,
+            healthy: AtomicBool::new(true),
+            ejected_until_ms: AtomicU64::new(0),
+            in_flight: PerWorker::new(workers),
+        }
+    }
+
+    /// Whether it should get traffic while others can.
+    pub(crate) fn is_up(&self, now: Duration) -> bool {
+        self.healthy.load(Relaxed) && self.ejected_until_ms.load(Relaxed) <= millis(now)
+    }
+
+    pub(crate) fn mark(&self, healthy: bool) {
+        self.healthy.store(healthy, Relaxed);
+    }
+
+    /// It refused a connect.
+    pub(crate) fn eject(&self, now: Duration) {
+        self.ejected_until_ms.store(millis(now + EJECTION), Relaxed);
+    }
+
+    /// It took a connect.
+    pub(crate) fn reinstate(&self) {
+        if self.ejected_until_ms.load(Relaxed) != 0 {
+            self.ejected_until_ms.store(0, Relaxed);
+        }
+    }
+
+    pub(crate) fn in_flight(&self, worker: usize) -> &Cell {
+        self.in_flight.of(worker)
+    }
+
+    pub(crate) fn in_flight_total(&self) -> u64 {
+        self.in_flight.iter().map(Cell::read).sum()
+    }
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// The class of a method: safe as RFC 9110, 9.2.1 has it, or not.
+pub(crate) fn class(method: &http::Method) -> Class {
+    if method.is_safe() {
+        Class::Safe
+    } else {
+        Class::Unsafe
+    }
+}

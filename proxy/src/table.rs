@@ -1,0 +1,89 @@
+//! The published table: what every request reads once, and nobody changes. The only file that names arc-swap.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use arc_swap::{ArcSwap, Cache};
+use http::HeaderName;
+use swap_core::{AppName, Cause};
+use swap_gate::Queue;
+
+use crate::counters::{AppCells, PerWorker};
+use crate::release::LiveRelease;
+use crate::route::Routes;
+
+/// The door of an app: the queue in which its requests wait.
+pub(crate) type Door = Queue<Cause>;
+
+/// One immutable snapshot of everything that routing needs.
+#[derive(Debug, Default)]
+pub(crate) struct Table {
+    pub(crate) apps: Vec<Arc<App>>,
+    /// Shared by tables that differ only in their releases.
+    pub(crate) routes: Arc<Routes>,
+}
+
+/// An app as a request meets it.
+#[derive(Debug)]
+pub(crate) struct App {
+    pub(crate) name: AppName,
+    pub(crate) settings: Arc<Settings>,
+    pub(crate) door: Arc<Door>,
+    /// None while the app is empty.
+    pub(crate) live: Option<Arc<LiveRelease>>,
+    pub(crate) counters: Arc<PerWorker<AppCells>>,
+}
+
+/// An app's settings, ready for the data path.
+#[derive(Debug)]
+pub(crate) struct Settings {
+    pub(crate) config: holdfast_config::App,
+    pub(crate) release_header: Option<HeaderName>,
+}
+
+/// Where the table is published.
+#[derive(Debug)]
+pub(crate) struct Published(Arc<ArcSwap<Table>>);
+
+impl Published {
+    pub(crate) fn new(table: Table) -> Self {
+        Self(Arc::new(ArcSwap::from_pointee(table)))
+    }
+
+    /// Makes `table` what every later read meets.
+    pub(crate) fn publish(&self, table: Table) {
+        self.0.store(Arc::new(table));
+    }
+
+    /// A snapshot, for the control plane.
+    pub(crate) fn load(&self) -> Arc<Table> {
+        self.0.load_full()
+    }
+
+    /// A reader for one worker.
+    pub(crate) fn reader(&self) -> Reader {
+        let cache = Cache::new(self.0.clone());
+        let current = Rc::new(self.0.load_full());
+        Reader(RefCell::new((cache, current)))
+    }
+}
+
+/// A worker's reader. Reading costs one load; a snapshot may live across awaits (it is an `Rc`, not a guard).
+pub(crate) struct Reader(RefCell<(Cache<Arc<ArcSwap<Table>>, Arc<Table>>, Snapshot)>);
+
+/// One snapshot, shared by the requests of a worker.
+pub(crate) type Snapshot = Rc<Arc<Table>>;
+
+impl Reader {
+    /// The table as it is now. Whoever has seen a closed gate sees at least the table that was published before the
+    /// gate was closed: closing is a Release, the failed enter an Acquire.
+    pub(crate) fn load(&self) -> Snapshot {
+        let (cache, current) = &mut *self.0.borrow_mut();
+        let newest = cache.load();
+        if !Arc::ptr_eq(newest, current) {
+            *current = Rc::new(newest.clone());
+        }
+        current.clone()
+    }
+}

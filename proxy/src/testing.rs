@@ -1,0 +1,38 @@
+//! What unit tests share.
+
+use std::time::Duration;
+
+use holdfast_config::{App, Hold, Probe, ResumeRate, Timeouts};
+
+/// An app with the documented defaults.
+pub(crate) fn app_settings() -> App {
+    App {
+        hosts: Vec::new(),
+        paths: vec!["/".into()],
+        strip_prefix: false,
+        release_header: Some("x-release".into()),
+        release: None,
+        probe: Probe {
+            path: "/up".into(),
+            interval: Duration::from_secs(1),
+            timeout: Duration::from_secs(5),
+            passes: 1,
+        },
+        hold: Hold {
+            max_requests: 10_000,
+            max_bytes: 64 << 20,
+            max_wait: Duration::from_secs(30),
+            max_share: 0.1,
+            when_down: true,
+            resume_rate: ResumeRate::Auto,
+            answer_probes: true,
+        },
+        timeouts: Timeouts {
+            boot: Duration::from_secs(60),
+            drain: Duration::from_secs(30),
+            drain_held: Duration::from_secs(5),
+            connect: Duration::from_secs(2),
+            response: Duration::from_secs(60),
+        },
+    }
+}

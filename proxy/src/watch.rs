@@ -1,0 +1,78 @@
+//! Waiting at the door, and noticing a client that leaves meanwhile: its place is then free at once. A FIN counts as
+//! leaving.
+
+use std::io;
+use std::os::fd::AsFd;
+use std::rc::Rc;
+
+use swap_core::Cause;
+use swap_gate::{Expired, Reason, Turn};
+use tokio::io::Interest;
+use tokio::net::TcpStream;
+use tokio::time::sleep_until;
+
+use crate::clock;
+use crate::connection::Conn;
+use crate::door::Ticket;
+
+/// Waits with nothing but the socket. None: the client has left.
+pub(crate) async fn parked(ticket: Ticket, client: &TcpStream) -> Option<Turn<Cause>> {
+    tokio::select! {
+        biased;
+        turn = turn(ticket) => Some(turn),
+        () = left(client) => None,
+    }
+}
+
+/// Waits inside hyper's connection. None: the client has left.
+pub(crate) async fn in_place(ticket: Ticket, conn: &Rc<Conn>) -> Option<Turn<Cause>> {
+    let Some(Ok(watched)) = conn.with_socket(duplicate) else {
+        // No descriptor to watch with: wait without noticing. The limit of the wait still ends it.
+        return Some(turn(ticket).await);
+    };
+    tokio::select! {
+        biased;
+        turn = turn(ticket) => Some(turn),
+        () = left(&watched) => None,
+    }
+}
+
+/// The ticket's turn, or its time-out.
+async fn turn(mut ticket: Ticket) -> Turn<Cause> {
+    let deadline = clock::instant(ticket.deadline()).into();
+    let turn = tokio::select! {
+        biased;
+        turn = ticket.turn() => Some(turn),
+        () = sleep_until(deadline) => None,
+    };
+    match turn {
+        Some(turn) => turn,
+        None => match ticket.expire(clock::now()) {
+            Expired::TimedOut => Turn::Shed(Reason::Timeout),
+            Expired::Admitted(admitted) => Turn::Admitted(admitted),
+            Expired::Shed(reason) => Turn::Shed(reason),
+        },
+    }
+}
+
+/// Resolves when the client has shut its side or reset the connection. Unread octets do not wake it.
+async fn left(client: &TcpStream) {
+    loop {
+        match client.ready(Interest::PRIORITY).await {
+            Ok(ready) if ready.is_read_closed() || ready.is_error() => return,
+            // Urgent data means nothing here.
+            Ok(_) => drop(client.try_io(Interest::PRIORITY, would_block)),
+            Err(_) => return,
+        }
+    }
+}
+
+fn would_block() -> io::Result<()> {
+    Err(io::ErrorKind::WouldBlock.into())
+}
+
+/// A second descriptor of the socket, registered apart: hyper's own waker stays where it is.
+fn duplicate(socket: &TcpStream) -> io::Result<TcpStream> {
+    let fd = socket.as_fd().try_clone_to_owned()?;
+    TcpStream::from_std(fd.into())
+}

@@ -1,0 +1,269 @@
+//! The way of a request, told once: policy → route → door → pick → forward.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use holdfast_control::plane::Signal;
+use http::{HeaderName, HeaderValue, Request, Response, header};
+use hyper::body::Incoming;
+use swap_core::{Cause, GateId};
+use swap_gate::Turn;
+
+use crate::access_log::Line;
+use crate::account::Account;
+use crate::answer::{self, Reason};
+use crate::body::AnswerBody;
+use crate::clock;
+use crate::connection::{Conn, Parked, Resumed};
+use crate::counters::Loss;
+use crate::door::{self, Entry, Ticket};
+use crate::exchange::Exchange;
+use crate::forward::{Forward, Forwarded};
+use crate::lease::{Closed, Lease, pick};
+use crate::route::{Routed, route};
+use crate::watch;
+
+/// Takes one request along its way. Never fails: what goes wrong is an answer.
+pub(crate) async fn take(conn: Rc<Conn>, request: Request<Incoming>) -> Response<AnswerBody> {
+    let received = conn.request_began();
+    let resumed = conn.take_resumed();
+    let accept = request.headers().get(header::ACCEPT).cloned();
+    let traveller = Traveller { conn, accept };
+    let mut response = match Exchange::new(request, traveller.conn.client(), received) {
+        Ok(exchange) => traveller.set_out(exchange, resumed).await,
+        Err(refused) => {
+            let account = Account::open(traveller.conn.worker.clone(), received, None);
+            traveller.answer(account, Reason::BadRequest(refused))
+        }
+    };
+    if traveller.conn.worker.stop.is_stopping() {
+        response
+            .headers_mut()
+            .insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    response
+}
+
+/// What stays the same on one request's way.
+struct Traveller {
+    conn: Rc<Conn>,
+    /// For the form of our own answers.
+    accept: Option<HeaderValue>,
+}
+
+impl Traveller {
+    /// Begins the way, or goes on with it after a wait.
+    async fn set_out(
+        &self,
+        mut exchange: Exchange,
+        resumed: Option<Resumed>,
+    ) -> Response<AnswerBody> {
+        let request_id = identify(&mut exchange);
+        let Some(Resumed {
+            turn,
+            received,
+            sent,
+            mut account,
+            held,
+        }) = resumed
+        else {
+            let account = self.open_account(&exchange, request_id);
+            return self.travel(exchange, account).await;
+        };
+        (exchange.received, exchange.sent, exchange.held) = (received, sent, held);
+        match turn {
+            Turn::Admitted(admitted) => {
+                account.admit(admitted);
+                self.travel(exchange, account).await
+            }
+            Turn::Shed(reason) => self.answer(account, Reason::Shed(reason)),
+        }
+    }
+
+    /// From the routing on. Each turn of the loop uses one snapshot; a new turn begins only because a newer table
+    /// exists, or because the request has waited.
+    async fn travel(&self, mut exchange: Exchange, mut account: Account) -> Response<AnswerBody> {
+        loop {
+            let worker = &self.conn.worker;
+            let table = worker.tables.load();
+            let Some(routed) = route(table, &exchange.facts.host, exchange.head.uri.path()) else {
+                return self.answer(account, Reason::NoRoute);
+            };
+            account.routed(&routed);
+            if !account.is_admitted() {
+                match door::enter(routed.app(), &exchange) {
+                    Entry::Open => {}
+                    entry => match self.at_the_door(entry, &mut exchange, &mut account).await {
+                        Ok(()) => continue,
+                        Err(reason) => return self.answer(account, reason),
+                    },
+                }
+            }
+            let (gate, loss) = match pick(&routed, worker.index, &exchange.head.method) {
+                Ok(Some(lease)) => {
+                    let gate = lease.release().gate_id;
+                    match self.forward(&routed, lease, exchange, account).await {
+                        Ok(response) => return response,
+                        Err((back, account_back, loss)) => {
+                            (exchange, account) = (*back, account_back);
+                            (gate, Some(loss))
+                        }
+                    }
+                }
+                Ok(None) => return self.lose(account, Loss::ConnectRefused),
+                // The release is gone; who was let go in its time asks the door again.
+                Err(Closed(gate)) if account.is_admitted() => (gate, None),
+                Err(Closed(_)) => continue,
+            };
+            if let Some(loss) = loss.filter(|_| !routed.app().settings.config.hold.when_down) {
+                return self.lose(account, loss);
+            }
+            let entry = self.come_back(&routed, gate, &exchange, &mut account);
+            if let Err(reason) = self.at_the_door(entry, &mut exchange, &mut account).await {
+                return self.answer(account, reason);
+            }
+        }
+    }
+
+    async fn forward(
+        &self,
+        routed: &Routed,
+        lease: Lease,
+        exchange: Exchange,
+        account: Account,
+    ) -> Result<Response<AnswerBody>, (Box<Exchange>, Account, Loss)> {
+        let websocket = exchange.facts.websocket;
+        let forward = Forward {
+            conn: &self.conn,
+            routed,
+            lease,
+            websocket,
+        };
+        match forward.run(exchange, account).await {
+            Forwarded::Answer(response) => Ok(response),
+            Forwarded::Lost(account, loss) => Ok(self.lose(account, loss)),
+            Forwarded::Cut(account) => Ok(self.answer(account, Reason::Cut)),
+            Forwarded::Unreachable(exchange, account, loss) => Err((exchange, account, loss)),
+        }
+    }
+
+    /// Nobody behind the gate can be reached: back to the front of the queue, or on with a newer table.
+    fn come_back(
+        &self,
+        routed: &Routed,
+        gate: GateId,
+        exchange: &Exchange,
+        account: &mut Account,
+    ) -> Entry {
+        let app = routed.app();
+        let (entry, shut) = door::come_back(&app.door, account.take_admitted(), gate.0, exchange);
+        if shut {
+            tracing::warn!(app = %app.name, "the live release cannot be reached: requests are held");
+            self.conn
+                .worker
+                .signaller
+                .send(Signal::LiveDown(app.name.clone(), gate));
+        }
+        entry
+    }
+
+    /// Does what the door says; `Ok` is to try again.
+    async fn at_the_door(
+        &self,
+        entry: Entry,
+        exchange: &mut Exchange,
+        account: &mut Account,
+    ) -> Result<(), Reason> {
+        match entry {
+            Entry::Open => Ok(()),
+            Entry::Refused(reason) => Err(Reason::Shed(reason)),
+            Entry::HeldProbe => Err(Reason::HeldProbe),
+            Entry::Wait(ticket) => match self.wait(ticket, exchange, account).await {
+                Turn::Admitted(admitted) => {
+                    account.admit(admitted);
+                    Ok(())
+                }
+                Turn::Shed(reason) => Err(Reason::Shed(reason)),
+            },
+        }
+    }
+
+    /// Waits for the ticket's turn: parked if the connection can be taken apart, else in place.
+    async fn wait(
+        &self,
+        ticket: Ticket,
+        exchange: &mut Exchange,
+        account: &mut Account,
+    ) -> Turn<Cause> {
+        if exchange.is_parkable() && self.conn.is_flushed() {
+            let empty = Account::open(self.conn.worker.clone(), exchange.received, None);
+            let account = std::mem::replace(account, empty);
+            self.conn.park(Parked::new(ticket, exchange, account));
+            // The connection step drops this future with the rest of hyper's connection.
+            return std::future::pending().await;
+        }
+        let since = clock::now();
+        let Some(turn) = watch::in_place(ticket, &self.conn).await else {
+            self.conn.client_left();
+            return std::future::pending().await;
+        };
+        let waited = clock::now().saturating_sub(since);
+        exchange.held += waited;
+        account.held(waited);
+        turn
+    }
+
+    fn open_account(&self, exchange: &Exchange, request_id: HeaderValue) -> Account {
+        let worker = &self.conn.worker;
+        let line = worker
+            .access_log
+            .is_on()
+            .then(|| Box::new(line(exchange, &request_id)));
+        Account::open(worker.clone(), exchange.received, line)
+    }
+
+    fn lose(&self, account: Account, loss: Loss) -> Response<AnswerBody> {
+        account.lost(loss);
+        self.answer(account, Reason::Lost(loss))
+    }
+
+    /// Our own answer.
+    fn answer(&self, mut account: Account, reason: Reason) -> Response<AnswerBody> {
+        account.refused(reason);
+        let response = answer::answer(reason, self.accept.as_ref());
+        response.map(|content| AnswerBody::own(content, account, self.conn.clone()))
+    }
+}
+
+/// Gives the request an id, unless it has one.
+fn identify(exchange: &mut Exchange) -> HeaderValue {
+    const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+    let made = || {
+        // Hexadecimal digits are visible ASCII, so the fallback is never taken.
+        HeaderValue::try_from(format!("{:032x}", fastrand::u128(..)))
+            .unwrap_or_else(|_| HeaderValue::from_static("0"))
+    };
+    exchange
+        .head
+        .headers
+        .entry(REQUEST_ID)
+        .or_insert_with(made)
+        .clone()
+}
+
+fn line(exchange: &Exchange, request_id: &HeaderValue) -> Line {
+    Line {
+        client: exchange.client,
+        method: exchange.head.method.clone(),
+        host: exchange.facts.host.clone(),
+        path: exchange.head.uri.path().to_owned(),
+        request_id: String::from_utf8_lossy(request_id.as_bytes()).into_owned(),
+        app: None,
+        release: None,
+        status: None,
+        reason: None,
+        took: Duration::ZERO,
+        held: Duration::ZERO,
+        bytes: 0,
+    }
+}

@@ -1,0 +1,146 @@
+//! A worker: one thread, one runtime, and everything of the requests it accepted.
+
+use std::io;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use holdfast_control::plane::Signaller;
+use socket2::Socket;
+use tokio::net::TcpListener;
+use tokio::runtime::{Builder, LocalOptions};
+use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio_util::task::TaskTracker;
+
+use crate::access_log::AccessLog;
+use crate::connection;
+use crate::listen;
+use crate::stop::Stop;
+use crate::table::{Published, Reader};
+use crate::upstream::Pool;
+
+/// How often idle upstream connections are looked through.
+const SWEEP: Duration = Duration::from_secs(1);
+
+/// What a worker's requests share.
+pub(crate) struct Worker {
+    pub(crate) index: usize,
+    pub(crate) tables: Reader,
+    pub(crate) pool: Rc<Pool>,
+    pub(crate) access_log: AccessLog,
+    pub(crate) signaller: Signaller,
+    pub(crate) stop: Stop,
+}
+
+/// What a worker is told.
+pub(crate) enum Mail {
+    /// Close the idle connections to this release, then say so.
+    Retire(u64, oneshot::Sender<()>),
+}
+
+/// What a worker needs to begin.
+pub(crate) struct Start {
+    pub(crate) index: usize,
+    pub(crate) listeners: Vec<Socket>,
+    pub(crate) published: Arc<Published>,
+    pub(crate) permits: Arc<Semaphore>,
+    pub(crate) access_log: AccessLog,
+    pub(crate) signaller: Signaller,
+    pub(crate) stop: Stop,
+    pub(crate) mail: mpsc::Receiver<Mail>,
+}
+
+/// Starts a worker's thread. It ends when the daemon stops and its last connection has ended.
+pub(crate) fn start(start: Start) -> io::Result<JoinHandle<()>> {
+    let name = format!("worker-{}", start.index);
+    let runtime = Builder::new_current_thread;
+    std::thread::Builder::new().name(name).spawn(move || {
+        match runtime().enable_all().build_local(LocalOptions::default()) {
+            Ok(runtime) => runtime.block_on(work(start)),
+            Err(error) => tracing::error!(%error, "a worker has no runtime"),
+        }
+    })
+}
+
+async fn work(start: Start) {
+    let Start {
+        index,
+        listeners,
+        published,
+        permits,
+        access_log,
+        signaller,
+        stop,
+        mail,
+    } = start;
+    let worker = Rc::new(Worker {
+        index,
+        tables: published.reader(),
+        pool: Rc::default(),
+        access_log,
+        signaller,
+        stop: stop.clone(),
+    });
+    let connections = TaskTracker::new();
+    for listener in listeners {
+        let listener = match TcpListener::from_std(listener.into()) {
+            Ok(listener) => listener,
+            Err(error) => {
+                tracing::error!(%error, "a listener is not usable");
+                continue;
+            }
+        };
+        let accepting = accept(
+            listener,
+            permits.clone(),
+            worker.clone(),
+            connections.clone(),
+        );
+        tokio::task::spawn_local(accepting);
+    }
+    tokio::task::spawn_local(sweep(worker.pool.clone()));
+    tokio::task::spawn_local(read_mail(mail, worker.pool.clone()));
+    stop.stopped().await;
+    connections.close();
+    connections.wait().await;
+}
+
+/// Accepts until the daemon stops. The listener stays open: who waits in its queue may be served by a successor.
+async fn accept(
+    listener: TcpListener,
+    permits: Arc<Semaphore>,
+    worker: Rc<Worker>,
+    connections: TaskTracker,
+) {
+    loop {
+        let accepted = tokio::select! {
+            biased;
+            () = worker.stop.stopped() => break,
+            accepted = listen::accept(&listener, &permits) => accepted,
+        };
+        let Some(accepted) = accepted else {
+            break;
+        };
+        let serving = connections.track_future(connection::run(accepted, worker.clone()));
+        tokio::task::spawn_local(serving);
+    }
+}
+
+async fn sweep(pool: Rc<Pool>) {
+    loop {
+        tokio::time::sleep(SWEEP).await;
+        pool.sweep();
+    }
+}
+
+async fn read_mail(mut mail: mpsc::Receiver<Mail>, pool: Rc<Pool>) {
+    while let Some(mail) = mail.recv().await {
+        match mail {
+            Mail::Retire(uid, done) => {
+                pool.retire(uid);
+                let _ = done.send(());
+            }
+        }
+    }
+}

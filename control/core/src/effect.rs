@@ -11,7 +11,8 @@ use crate::{
 /// One thing to do. None of them can fail from the core's point of view: what can is journalled before.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Effect {
-    /// Shut the door for these methods. A door that is shut already stays so and keeps its queue; its cause changes.
+    /// Shut the door for these methods. A door that is shut already stays so and keeps its queue; its cause and its
+    /// methods change.
     Hold {
         /// Why.
         cause: Cause,
@@ -28,6 +29,9 @@ pub enum Effect {
         live: Option<Release>,
     },
     /// Close this gate and say `GateEmpty` when nothing runs behind it any more. Always after a publish.
+    ///
+    /// A gate may be closed again, for more methods (only after the narrower question was answered) or for the tunnels:
+    /// `GateEmpty` then follows for that, at once if there is nothing.
     Close {
         /// Which.
         gate: GateId,
@@ -141,7 +145,7 @@ pub enum Answer {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 pub enum Refusal {
     /// One at a time.
-    #[error("operation {operation} ({verb} {release}) is under way", release = .release.as_ref().map_or("", |r| r.as_str()))]
+    #[error("operation {operation} ({verb}{}) is under way", .release.as_ref().map_or(String::new(), |r| format!(" {r}")))]
     Busy {
         /// The one under way.
         operation: OperationId,

@@ -1,7 +1,7 @@
 //! The work of an app: the one operation that may be under way, and how far it has come.
 
 use crate::{
-    Moment, OperationId, ProbeId, Release, Running,
+    Moment, OperationId, Outcome, ProbeId, Release, Running,
     draining::Draining,
     hold::HoldQuieting,
     hold_swap::{Commanding, HoldBooting, Quieting},
@@ -256,9 +256,10 @@ impl Work {
             Self::Idle => Self::Idle,
             Self::Staging(state) => state.fail(why, turn),
             Self::Booting(state) => state.fail(why, turn),
-            Self::Quieting(Quieting { swap })
-            | Self::Commanding(Commanding { swap })
-            | Self::HoldBooting(HoldBooting { swap, .. }) => swap.fail(why, turn),
+            Self::Quieting(Quieting { swap }) | Self::Commanding(Commanding { swap }) => {
+                swap.fail(why, turn)
+            }
+            Self::HoldBooting(state) => state.end(Outcome::Failed, why, turn),
             Self::Returning(state) => state.journal_failed(turn),
             Self::Reopening(state) => state.end(turn),
             Self::Draining(state) => state.journal_failed(why, turn),

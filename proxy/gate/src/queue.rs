@@ -143,7 +143,11 @@ impl<C: Copy> Queue<C> {
     ///
     /// If the sum of [`Counts`] does not hold: then the queue has lost a request.
     pub fn counts(&self, now: Duration) -> Counts<C> {
-        let counts = self.state.lock().counts(now);
+        let counts = {
+            let mut state = self.state.lock();
+            state.tell(now);
+            state.counts()
+        };
         counts.assert_nobody_is_lost();
         counts
     }
@@ -181,7 +185,7 @@ impl<C: Copy> Queue<C> {
 
 impl<C: Copy + fmt::Debug> fmt::Debug for Queue<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let counts = self.state.lock().counts(Duration::ZERO);
+        let counts = self.state.lock().counts();
         f.debug_struct("Queue")
             .field("counts", &counts)
             .finish_non_exhaustive()

@@ -30,8 +30,8 @@ pub struct Counts<C> {
     pub oldest: Duration,
     /// The most that waited at once.
     pub held_peak: u64,
-    /// The longest wait so far, ended or not. When a turn came by itself (an admission was dropped), the wait is
-    /// counted up to the last time that the queue was told.
+    /// The longest wait so far, ended or not. One that ended because something was dropped (nobody tells the time
+    /// then) is counted up to the last time that the queue was told: while releasing at most 100 ms ago.
     pub longest: Duration,
     /// Went on.
     pub released: u64,

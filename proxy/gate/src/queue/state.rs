@@ -446,10 +446,9 @@ impl<C: Copy> State<C> {
 
     // ---- what is seen from outside
 
-    pub(super) fn counts(&self, now: Duration) -> Counts<C> {
-        let now = self.clock.max(now);
+    pub(super) fn counts(&self) -> Counts<C> {
         let oldest = self.line.oldest(self.numbers.first_of_hold());
-        let oldest = oldest.map_or(Duration::ZERO, |arrived| now.saturating_sub(arrived));
+        let oldest = oldest.map_or(Duration::ZERO, |arrived| self.clock.saturating_sub(arrived));
         Counts {
             number: self.tally.number,
             active: !matches!(self.door, Door::Open),

@@ -53,7 +53,9 @@ impl Account {
         if self.routed.is_none() {
             let cells = routed.app().counters.of(self.worker.index);
             cells.requests.add(1);
-            cells.retry_credit.add(RETRY_EARNED);
+            if cells.retry_credit.read() < RETRY_CREDIT_MAX {
+                cells.retry_credit.add(1);
+            }
         }
         self.routed = Some(routed.clone());
     }
@@ -138,9 +140,10 @@ impl Account {
     }
 }
 
-/// A request earns a fifth of a retry: at most 20 % of requests are tried again, so that retries are no storm.
-const RETRY_EARNED: u64 = 1;
+/// A retry costs what five requests earn: at most 20 % of requests are tried again, so that retries are no storm.
 const RETRY_COST: u64 = 5;
+/// What can be saved up: a killed app leaves as many to be tried again as it was serving.
+const RETRY_CREDIT_MAX: u64 = 20_000;
 /// An app that has just begun may retry too.
 const RETRY_GRACE: u64 = 5;
 

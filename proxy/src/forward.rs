@@ -95,6 +95,11 @@ impl Forward<'_> {
                         exchange.head = head;
                         exchange.sent += 1;
                     }
+                    // Failed twice: it may go back to the door, but only if there is nobody to connect to.
+                    Some(head) if exchange.sent > 0 && !self.is_reachable(instance).await => {
+                        exchange.head = head;
+                        tried.push(instance);
+                    }
                     _ => return Forwarded::Lost(account, failure(&error)),
                 },
             }
@@ -129,6 +134,26 @@ impl Forward<'_> {
             .await?;
         self.lease.instance(instance).reinstate();
         Ok(fresh)
+    }
+
+    /// Whether the instance takes a connect now.
+    async fn is_reachable(&self, instance: usize) -> bool {
+        let worker = &self.conn.worker;
+        let limit = self.app().settings.config.timeouts.connect;
+        match worker
+            .pool
+            .connect(&self.lease, instance, limit, worker.index)
+            .await
+        {
+            Ok(fresh) => {
+                fresh.put_back(&self.lease);
+                true
+            }
+            Err(error) => {
+                self.not_connected(instance, &error);
+                false
+            }
+        }
     }
 
     fn not_connected(&self, instance: usize, error: &ConnectError) -> Loss {

@@ -100,7 +100,7 @@ impl Turn {
             Event::GateEmpty { gate } => self.gate_empty(gate),
             Event::DoorOpen => self.door(|door, _| door.emptied()),
             Event::LiveDown { gate } => self.door(|door, turn| door.live_down(gate, turn)),
-            Event::JournalFailed { why } => self.journal_failed(why),
+            Event::JournalFailed { why, event } => self.journal_failed(why, *event),
             Event::DeadlinePassed => self.late(),
         }
         None
@@ -113,10 +113,14 @@ impl Turn {
         self.gates_late();
     }
 
-    /// A step was thrown away. If that was the end of a hold, it ends now, journalled or not.
-    fn journal_failed(&mut self, why: String) {
+    /// A step was thrown away. If it was the end of a hold, that ends now, journalled or not; and what was observed has
+    /// been, whatever the journal says.
+    fn journal_failed(&mut self, why: String, event: Event) {
         self.work(|work, turn| work.journal_failed(why, turn));
         self.door(Door::late);
+        if !event.is_command() {
+            self.take(event);
+        }
     }
 }
 

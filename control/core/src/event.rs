@@ -61,15 +61,44 @@ pub enum Event {
         /// The gate through which the requests had gone that came back unsent. An older one means nothing.
         gate: GateId,
     },
-    /// What the last step had changed could not be journalled, so the driver threw that step away. An operation under
-    /// way ends `Failed` and the old release serves; one that has swapped already ends `Done`. The step that this event
-    /// makes publishes nothing, so it is carried out even if it cannot be journalled either.
+    /// What the step for `event` changed could not be journalled, so the driver threw that step away. An operation under
+    /// way ends `Failed` and the old release serves; one that has swapped already ends `Done`. Then `event`, which did
+    /// happen, counts for what is left. (A command is refused instead, and nothing has happened.)
+    ///
+    /// This step publishes nothing, so it is carried out even if it cannot be journalled either.
     JournalFailed {
         /// `disk full: /var/lib/holdfast/journal`.
         why: String,
+        /// What was observed.
+        event: Box<Event>,
     },
     /// The deadline of `App::deadline` has come (or `step` was called for no reason: then nothing happens).
     DeadlinePassed,
+}
+
+impl Event {
+    /// Whether somebody said it, and waits for an answer; else it was observed.
+    pub const fn is_command(&self) -> bool {
+        match self {
+            Self::Promote(_)
+            | Self::Stage(_)
+            | Self::Unstage { .. }
+            | Self::Hold(_)
+            | Self::Resume
+            | Self::Rollback(_)
+            | Self::Abort
+            | Self::Block(_)
+            | Self::Unblock => true,
+            Self::CommandEnded { .. }
+            | Self::ProbePassed { .. }
+            | Self::ProbeFailed { .. }
+            | Self::GateEmpty { .. }
+            | Self::DoorOpen
+            | Self::LiveDown { .. }
+            | Self::JournalFailed { .. }
+            | Self::DeadlinePassed => false,
+        }
+    }
 }
 
 /// How a release takes over.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::{
-    Effect, Moment, Outcome,
+    Moment, Outcome,
     operation::Operation,
     turn::Turn,
     work::{Round, Work},
@@ -70,16 +70,6 @@ impl Returning {
         turn.door(|door, turn| door.not_back(probe, turn));
         turn.finish(self.op, self.outcome, Some(self.why));
         Work::Idle
-    }
-
-    /// Its end was not journalled. If that was because the probes had passed, they are over: new ones, for the door.
-    pub(crate) fn journal_failed(mut self, turn: &mut Turn) -> Work {
-        let probe = self.round.probe;
-        turn.emit(Effect::StopProbe { probe });
-        if let Some(live) = turn.app.live.clone() {
-            self.round = Round::new(turn.probe(live, true));
-        }
-        self.late(turn)
     }
 }
 

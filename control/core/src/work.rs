@@ -260,7 +260,7 @@ impl Work {
                 swap.fail(why, turn)
             }
             Self::HoldBooting(state) => state.end(Outcome::Failed, why, turn),
-            Self::Returning(state) => state.journal_failed(turn),
+            Self::Returning(state) => state.late(turn),
             Self::Reopening(state) => state.end(turn),
             Self::Draining(state) => state.journal_failed(why, turn),
             Self::HoldQuieting(state) => state.fail(why, turn),

@@ -169,8 +169,10 @@ pub(crate) fn command_ended(operation_id: &str, result: Result<(), &str>) -> Eve
     }
 }
 
-pub(crate) fn journal_failed() -> Event {
+/// The step for `event` could not be journalled.
+pub(crate) fn unjournalled(event: Event) -> Event {
     Event::JournalFailed {
         why: "disk full".to_owned(),
+        event: Box::new(event),
     }
 }

@@ -120,11 +120,8 @@ fn what_was_saved_reads_back_the_same() {
 fn a_swap_that_cannot_be_journalled_does_not_happen() {
     let mut play = Play::live();
     play.tell(promote("p", "b"));
-    let before_the_swap = play.clone();
-    play.tell(probe_passed(1));
-    play = before_the_swap;
     assert_eq!(
-        play.tell(journal_failed()),
+        play.tell(unjournalled(probe_passed(1))),
         ["stop probe 1", "p ends failed: disk full"]
     );
     assert_eq!(play.state(), "steady, live a");
@@ -136,32 +133,33 @@ fn a_held_swap_that_cannot_be_journalled_goes_back() {
     play.tell(promote_holding("p", "b"));
     play.tell(gate_empty(1));
     assert_eq!(
-        play.tell(journal_failed()),
+        play.tell(unjournalled(probe_passed(1))),
         ["stop probe 1", "p is returning", "probe 2: is a back"]
     );
     assert_eq!(play.tell(probe_passed(2)), ["release"]);
     assert_eq!(
-        play.tell(journal_failed()),
-        ["p ends failed: disk full"],
-        "even its end"
+        play.tell(unjournalled(Event::DoorOpen)),
+        ["p ends failed: disk full"]
     );
+    assert_eq!(play.app.deadline(), None, "the door is open");
 }
 
 #[test]
-fn a_way_back_whose_end_cannot_be_journalled_ends_and_keeps_waiting_for_the_old_release() {
+fn a_way_back_whose_end_cannot_be_journalled_leads_back() {
     let mut play = Play::live();
+    play.tell(hold("h"));
+    play.tell(gate_empty(1));
     play.tell(promote_holding("p", "b"));
     play.tell(Event::Abort);
     assert_eq!(
-        play.tell(journal_failed()),
+        play.tell(unjournalled(probe_passed(1))),
         [
-            "stop probe 1",
-            "probe 2: is a back",
             "hold all (down)",
-            "p ends aborted: aborted"
+            "p ends aborted: aborted",
+            "hold all (command)"
         ]
     );
-    assert_eq!(play.tell(probe_passed(2)), ["release"]);
+    assert_eq!(play.state(), "holding (command holds all), live a");
 }
 
 #[test]
@@ -169,8 +167,17 @@ fn a_drain_whose_end_cannot_be_journalled_is_done_nevertheless() {
     let mut play = Play::live();
     play.tell(promote("p", "b"));
     play.tell(probe_passed(1));
-    assert_eq!(play.tell(journal_failed()), ["p ends done: disk full"]);
+    play.tell(Event::DoorOpen);
+    assert_eq!(
+        play.tell(unjournalled(gate_empty(1))),
+        ["p ends done: disk full"]
+    );
     assert_eq!(play.app.live(), Some(&release("b")));
+    assert_eq!(
+        play.app.deadline(),
+        None,
+        "gate 1 is empty, whatever the journal says"
+    );
 }
 
 #[test]
@@ -178,25 +185,37 @@ fn a_hold_whose_end_cannot_be_journalled_ends_nevertheless() {
     let mut play = Play::live();
     play.tell(hold("h"));
     assert_eq!(
-        play.tell(journal_failed()),
+        play.tell(unjournalled(gate_empty(1))),
         ["release", "h ends failed: disk full"]
     );
 
     let mut play = Play::live();
     play.tell(hold("h"));
     play.tell(gate_empty(1));
-    assert!(
-        play.tell(journal_failed()).is_empty(),
-        "its time is not over"
-    );
     play.now = play.now + LIMITS.max_wait;
-    assert_eq!(play.tell(journal_failed()), ["release"]);
+    assert_eq!(play.tell(unjournalled(Event::DeadlinePassed)), ["release"]);
 }
 
 #[test]
-fn a_journal_that_fails_while_nothing_is_under_way_changes_nothing() {
+fn a_release_that_went_down_is_noticed_even_if_the_end_of_a_drain_cannot_be_journalled() {
+    let mut play = Play::live();
+    play.tell(promote("p", "b"));
+    play.tell(probe_passed(1));
+    play.tell(gate_empty(1));
+    assert_eq!(
+        play.tell(unjournalled(live_down(2))),
+        [
+            "p ends done: disk full",
+            "probe 2: is b back",
+            "hold all (down)"
+        ]
+    );
+}
+
+#[test]
+fn a_command_that_could_not_be_journalled_has_not_been_said() {
     let mut play = Play::live();
     let before = play.app.clone();
-    assert!(play.tell(journal_failed()).is_empty());
+    assert!(play.tell(unjournalled(promote("p", "b"))).is_empty());
     assert_eq!(play.app, before);
 }

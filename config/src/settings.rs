@@ -7,6 +7,17 @@ use std::time::Duration;
 
 use swap_core::{AppName, Release};
 
+use crate::Warnings;
+
+/// A configuration that is sound, and what is odd about it all the same.
+#[derive(Clone, Debug)]
+pub struct Checked {
+    /// What it means.
+    pub settings: Settings,
+    /// What is allowed but hardly meant.
+    pub warnings: Warnings,
+}
+
 /// The whole configuration.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Settings {

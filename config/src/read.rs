@@ -1,0 +1,55 @@
+//! From TOML tables to settings: one file for each table, and what can only be said of several together.
+
+mod admin;
+mod app;
+mod control;
+mod hold;
+mod listen;
+mod probe;
+mod release;
+mod routes;
+mod sense;
+mod server;
+mod timeouts;
+
+use std::ops::Range;
+
+use toml::de::DeTable;
+
+use crate::report::Finding;
+use crate::table::{Sink, Table};
+use crate::{Overrides, Settings, syntax};
+
+/// What a file means, its errors, its warnings. With errors, the settings are only what was left to read.
+pub(crate) fn file(text: &str, overrides: &Overrides) -> (Settings, Vec<Finding>, Vec<Finding>) {
+    let sink = Sink::default();
+    let (text, said) = syntax::readable(text, &sink);
+    let about_syntax = sink.errors();
+    let (tables, _) = DeTable::parse_recoverable(&text);
+    let settings = document(Table::root(&sink, tables.get_ref()), overrides);
+    let (mut errors, warnings) = sink.into_findings();
+    let about_meaning = errors.split_off(about_syntax);
+    let news = about_meaning
+        .into_iter()
+        .filter(|error| !meets(error, &said));
+    errors.extend(news);
+    (settings, errors, warnings)
+}
+
+fn meets(error: &Finding, said: &[Range<usize>]) -> bool {
+    let place = error.place.clone().unwrap_or(0..0);
+    said.iter()
+        .any(|said| said.start < place.end && place.start < said.end)
+}
+
+fn document(mut root: Table<'_>, overrides: &Overrides) -> Settings {
+    let settings = Settings {
+        server: server::read(root.table("server")),
+        control: control::read(root.table("control")),
+        admin: admin::read(root.table("admin")),
+        listen: listen::read(&mut root, overrides),
+        apps: app::read_all(&mut root),
+    };
+    root.end();
+    settings
+}

@@ -9,7 +9,7 @@ use crate::explore::{
 
 #[test]
 fn arrivals_meet_hold_and_release() {
-    ways_with(3, || {
+    ways_with(4, || {
         let queue = door();
         let requests = [(); 2].map(|()| {
             let queue = queue.clone();
@@ -37,7 +37,7 @@ fn arrivals_meet_hold_and_release() {
 /// One window: the turn of whoever leaves must reach whoever stays, however far it had come.
 #[test]
 fn whoever_leaves_while_its_turn_comes_hands_it_on() {
-    ways_with(3, || {
+    every_way(|| {
         let queue = held_door();
         let (leaves, stays) = (ticket(&queue), ticket(&queue));
         let leaver = thread::spawn(move || drop(leaves));
@@ -53,7 +53,7 @@ fn whoever_leaves_while_its_turn_comes_hands_it_on() {
 
 #[test]
 fn a_timer_that_rings_while_the_turn_comes_gets_one_or_the_other() {
-    ways_with(3, || {
+    every_way(|| {
         let queue = held_door();
         let (late, stays) = (ticket(&queue), ticket(&queue));
         let timer = thread::spawn(move || match late.expire(NOW) {
@@ -97,7 +97,7 @@ fn a_task_that_looks_again_while_its_turn_comes_is_woken() {
 
 #[test]
 fn one_that_ends_and_one_that_is_answered_make_room_at_once() {
-    ways_with(3, || {
+    ways_with(4, || {
         let queue = held_door();
         let (first, second, third) = (ticket(&queue), ticket(&queue), ticket(&queue));
         queue.release(1, NOW);
@@ -162,7 +162,7 @@ fn one_that_comes_back_meets_a_hold_and_its_release() {
 /// The first one let go finds nobody and shuts the door, while the window is about to reach the second one.
 #[test]
 fn an_admission_that_comes_back_meets_the_pace() {
-    ways_with(3, || {
+    every_way(|| {
         let queue = held_door();
         let (first, second) = (ticket(&queue), ticket(&queue));
         queue.release(1, NOW);

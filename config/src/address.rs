@@ -144,7 +144,14 @@ fn split(text: &str) -> Result<(String, u16), BadAddress> {
     let port = parsed.ok_or_else(|| BadAddress::BadPort {
         port: port.chars().take(20).collect(),
     })?;
-    Ok((parse_name(name)?, port))
+    let name = parse_name(name)?;
+    // No name ends in a number, so it would only be an address with a slip in it that goes to the resolver.
+    let last_label = name.rsplit('.').next().unwrap_or_default();
+    if last_label.bytes().all(|b| b.is_ascii_digit()) {
+        let why = "neither an IP address nor a name".to_owned();
+        return Err(BadAddress::BadName(why));
+    }
+    Ok((name, port))
 }
 
 fn choose(found: impl Iterator<Item = SocketAddr>) -> Option<(SocketAddr, usize)> {
@@ -215,6 +222,10 @@ mod tests {
             ("127.0.0.1:0", "nothing can be reached at port 0"),
             ("::1:3000", "write an IPv6 address in brackets"),
             (":3000", "not a host: a host is missing"),
+            (
+                "10.0.0.300:3000",
+                "not a host: neither an IP address nor a name",
+            ),
             ("a b:3000", "not a host: ' ' may not stand in a host"),
             (
                 "unix:app.sock",

@@ -43,11 +43,12 @@ fn meets(error: &Finding, said: &[Range<usize>]) -> bool {
 }
 
 fn document(mut root: Table<'_>, overrides: &Overrides) -> Settings {
+    let listen = listen::read(&mut root, overrides);
     let settings = Settings {
         server: server::read(root.table("server")),
         control: control::read(root.table("control")),
-        admin: admin::read(root.table("admin")),
-        listen: listen::read(&mut root, overrides),
+        admin: admin::read(root.table("admin"), &listen),
+        listen,
         apps: app::read_all(&mut root),
     };
     root.end();

@@ -125,7 +125,8 @@ impl Report {
             });
         }
         Self {
-            file: file.to_owned(),
+            // It is printed as it is, so it must not command a terminal.
+            file: file.replace(char::is_control, "\u{fffd}"),
             text: text.to_owned(),
             findings,
         }

@@ -18,23 +18,33 @@ use crate::table::Sink;
 /// what is said about them has been said.
 pub(crate) fn readable(text: &str, sink: &Sink) -> (String, Vec<Range<usize>>) {
     let mut text = text.to_owned();
-    loop {
+    // Every round blanks out one section; whoever has broken more of them hardly wrote TOML.
+    for _ in 0..SECTIONS_MAX {
         let (_, mut errors) = DeTable::parse_recoverable(&text);
         errors.sort_by_key(|error| place(error, &text).start);
         let Some(error) = errors.iter().find(|error| !is_local(error)) else {
-            return (text.clone(), report_all(&text, &errors, sink));
+            let said = report_all(&text, &errors, sink);
+            return (text, said);
         };
         let place = place(error, &text);
-        report(error, place.clone(), sink);
-        let section = section_around(&text, place.start);
+        let section = match section_before(&text, place.start) {
+            Some(open) => {
+                report_open(place, sink);
+                open
+            }
+            None => {
+                report(error, place.clone(), sink);
+                section_around(&text, place.start)
+            }
+        };
         let blank = blanked(&text[section.clone()]);
-        if blank == text[section.clone()] {
-            // Nothing left to blank out: cannot happen while errors have places, but must not turn for ever.
-            return (String::new(), Vec::new());
-        }
         text.replace_range(section, &blank);
     }
+    (String::new(), Vec::new())
 }
+
+/// So many broken sections are told of, one by one.
+const SECTIONS_MAX: usize = 32;
 
 fn report_all(text: &str, errors: &[Error], sink: &Sink) -> Vec<Range<usize>> {
     let places = errors.iter().map(|error| {
@@ -45,10 +55,15 @@ fn report_all(text: &str, errors: &[Error], sink: &Sink) -> Vec<Range<usize>> {
     places.collect()
 }
 
+/// How the parser begins to say that a value stands without quotes.
+const UNQUOTED: &str = "string values must be quoted";
+const LEADING_ZERO: &str = "unexpected leading zero";
+const TWICE: &str = "duplicate key";
+
 /// Whether the rest of the text reads as it was meant in spite of this error.
 fn is_local(error: &Error) -> bool {
-    let message = error.message();
-    message.starts_with("string values must be quoted") || message.starts_with("duplicate key")
+    let local = [UNQUOTED, LEADING_ZERO, TWICE];
+    local.iter().any(|said| error.message().starts_with(said))
 }
 
 fn place(error: &Error, text: &str) -> Range<usize> {
@@ -60,20 +75,36 @@ fn place(error: &Error, text: &str) -> Range<usize> {
 
 fn report(error: &Error, place: Range<usize>, sink: &Sink) {
     sink.incomplete();
-    let unquoted = error.message().starts_with("string values must be quoted");
-    let (message, hint) = if unquoted {
-        (
-            "a text without quotes",
-            Some("put it in double quotes".to_owned()),
-        )
+    let said = error.message();
+    let bad_value = said.starts_with(UNQUOTED) || said.starts_with(LEADING_ZERO);
+    let (message, hint) = if bad_value {
+        let hint = "a text needs double quotes; a number has no blank, unit or leading zero";
+        ("neither a text nor a number", Some(hint.to_owned()))
     } else {
-        (error.message(), None)
+        (said.trim_end_matches(", expected nothing"), None)
     };
     sink.error(Finding {
         place: Some(place),
         message: format!("not TOML: {message}"),
         example: None,
         hint,
+    });
+}
+
+/// Whether the error is at a header: then it is the section before that has left a bracket open.
+fn section_before(text: &str, offset: usize) -> Option<Range<usize>> {
+    let line_start = text[..offset].rfind('\n')?;
+    let at_header = text[line_start..offset].trim().is_empty() && text[offset..].starts_with('[');
+    at_header.then(|| section_around(text, line_start))
+}
+
+fn report_open(header: Range<usize>, sink: &Sink) {
+    sink.incomplete();
+    sink.error(Finding {
+        place: Some(header),
+        message: "not TOML: a list or an inline table is still open here".to_owned(),
+        example: None,
+        hint: Some("close it before this header".to_owned()),
     });
 }
 

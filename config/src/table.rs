@@ -47,6 +47,11 @@ impl Sink {
         self.incomplete.set(true);
     }
 
+    /// Whether a part of the file could not be read.
+    pub(crate) fn is_incomplete(&self) -> bool {
+        self.incomplete.get()
+    }
+
     pub(crate) fn errors(&self) -> usize {
         self.errors.borrow().len()
     }
@@ -63,10 +68,14 @@ pub(crate) struct Table<'t> {
     pub(crate) sink: &'t Sink,
     /// `app.web.hold`; empty for the whole file.
     name: String,
+    /// Whether it may stand several times: `[[listen]]`.
+    repeats: bool,
     /// Its header, or the braces of an inline table.
     place: Option<Range<usize>>,
     entries: Option<&'t DeTable<'t>>,
     known: Vec<&'static str>,
+    /// Refused by [`Table::not_yet`]: neither unknown nor to be suggested.
+    not_yet: Vec<&'static str>,
 }
 
 impl<'t> Table<'t> {
@@ -75,9 +84,11 @@ impl<'t> Table<'t> {
         Self {
             sink,
             name: String::new(),
+            repeats: false,
             place: None,
             entries: Some(entries),
             known: Vec::new(),
+            not_yet: Vec::new(),
         }
     }
 
@@ -98,9 +109,11 @@ impl<'t> Table<'t> {
         Self {
             sink,
             name,
+            repeats: false,
             place: node.map(Spanned::span),
             entries,
             known: Vec::new(),
+            not_yet: Vec::new(),
         }
     }
 
@@ -127,7 +140,7 @@ impl<'t> Table<'t> {
     /// Says that `key` has to be there, if it is not.
     pub(crate) fn needs(&self, key: &str, example: &str) {
         if self.is_present() && self.place_of(key).is_none() {
-            let message = format!("[{}] has no `{key}`", self.name);
+            let message = format!("{} has no `{key}`", self.header());
             self.sink
                 .missing(self.place(), message, &format!("{key} = {example}"));
         }
@@ -159,7 +172,10 @@ impl<'t> Table<'t> {
         if let DeValue::Array(items) = node.get_ref() {
             let tables = items.iter();
             return tables
-                .map(|item| Self::new(self.sink, name.clone(), Some(item)))
+                .map(|item| Self {
+                    repeats: true,
+                    ..Self::new(self.sink, name.clone(), Some(item))
+                })
                 .collect();
         }
         self.sink.error(Finding {
@@ -183,19 +199,20 @@ impl<'t> Table<'t> {
                 hint: Some(hint.to_owned()),
             });
         }
-        self.known.push(key);
+        self.not_yet.push(key);
     }
 
     /// Every key has been asked for: what else is there is unknown.
     pub(crate) fn end(self) {
-        let entries = self.entries.into_iter().flat_map(DeTable::iter);
-        for (key, _) in entries.filter(|(key, _)| !self.known.contains(&key.get_ref().as_ref())) {
-            let text = key.get_ref();
+        for (key, _) in self.entries.into_iter().flat_map(DeTable::iter) {
+            let text = key.get_ref().as_ref();
+            if self.known.contains(&text) || self.not_yet.contains(&text) {
+                continue;
+            }
             let shown: String = text.chars().take(60).collect();
-            let place = if self.name.is_empty() {
-                String::new()
-            } else {
-                format!(" in [{}]", self.name)
+            let place = match self.name.as_str() {
+                "" => String::new(),
+                _ => format!(" in {}", self.header()),
             };
             self.sink.error(Finding {
                 place: Some(key.span()),
@@ -209,6 +226,14 @@ impl<'t> Table<'t> {
     fn node(&mut self, key: &'static str) -> Option<&'t Spanned<DeValue<'t>>> {
         self.known.push(key);
         self.entries?.get(key)
+    }
+
+    fn header(&self) -> String {
+        if self.repeats {
+            format!("[[{}]]", self.name)
+        } else {
+            format!("[{}]", self.name)
+        }
     }
 
     fn name_of(&self, key: &str) -> String {

@@ -22,6 +22,8 @@ pub(crate) struct Value<'t> {
     key: &'static str,
     example: &'static str,
     node: Option<&'t Spanned<DeValue<'t>>>,
+    /// Not the key's value, but one item of it.
+    is_item: bool,
 }
 
 impl<'t> Value<'t> {
@@ -36,6 +38,7 @@ impl<'t> Value<'t> {
             key,
             example,
             node,
+            is_item: false,
         }
     }
 
@@ -142,6 +145,7 @@ impl<'t> Value<'t> {
         items
             .map(|item| Self {
                 node: Some(item),
+                is_item: true,
                 ..self
             })
             .collect()
@@ -149,7 +153,8 @@ impl<'t> Value<'t> {
 
     /// Reports that the value breaks a rule: `max_share` *is above 0 and at most 1*.
     pub(crate) fn wrong<T>(&self, rule: &str) -> Option<T> {
-        self.report(format!("`{}` {rule}", self.key))
+        let item = if self.is_item { "an item of " } else { "" };
+        self.report(format!("{item}`{}` {rule}", self.key))
     }
 
     /// Reports that the text could not be understood, and why.

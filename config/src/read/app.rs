@@ -62,14 +62,11 @@ fn read<'t>(mut table: Table<'t>, name: &'t str, routes: &mut Routes<'t>) -> App
     let errors = table.sink.errors();
     let hosts = table.value("hosts", r#"["shop.example.com", "*.shop.example.com"]"#);
     let hosts = placed(hosts, parse_host);
-    let paths = table.value("paths", r#"["/"]"#);
-    let paths = if paths.raw().is_some() {
-        at_least_one(paths);
-        placed(paths, parse_prefix)
-    } else {
-        vec![Spanned::new(0..0, "/".to_owned())]
-    };
-    routes.add(name, table.place(), &hosts, &paths);
+    let paths = paths(table.value("paths", r#"["/"]"#));
+    // Hosts that are all wrong do not mean every host.
+    if !hosts.is_empty() || table.sink.errors() == errors {
+        routes.add(name, table.place(), &hosts, &paths);
+    }
     let strip_prefix = table.value("strip_prefix", "true").flag();
     let release_header = release_header(table.value("release_header", r#""X-Release""#));
     let release = release::read(table.table("release"));
@@ -88,7 +85,7 @@ fn read<'t>(mut table: Table<'t>, name: &'t str, routes: &mut Routes<'t>) -> App
     };
     table.not_yet("canary", "promote with strategy overlap or hold");
     table.not_yet("cohort", "every client gets the live release");
-    if table.sink.errors() == errors {
+    if table.sink.errors() == errors && !table.sink.is_incomplete() {
         sense::check(&app, &probe_table, &hold_table, &timeouts_table);
     }
     for table in [probe_table, hold_table, timeouts_table, table] {
@@ -97,12 +94,16 @@ fn read<'t>(mut table: Table<'t>, name: &'t str, routes: &mut Routes<'t>) -> App
     app
 }
 
-fn at_least_one(paths: Value<'_>) {
-    if let Some(DeValue::Array(items)) = paths.raw()
-        && items.is_empty()
-    {
-        let _: Option<()> = paths.wrong("needs at least one path");
+/// `/` where none are given. A default has an empty place.
+fn paths(value: Value<'_>) -> Vec<Spanned<String>> {
+    match value.raw() {
+        None => return vec![Spanned::new(0..0, "/".to_owned())],
+        Some(DeValue::Array(items)) if items.is_empty() => {
+            let _: Option<()> = value.wrong("needs at least one path");
+        }
+        Some(_) => {}
     }
+    placed(value, parse_prefix)
 }
 
 /// The sound items of a list, each with its place.

@@ -43,6 +43,6 @@ fn user(value: Value<'_>) -> Option<String> {
     if sound {
         Some(name.to_owned())
     } else {
-        value.wrong("names users: 1 to 32 letters, digits, `_`, `-` or `.`, or a number")
+        value.wrong("is a user's name or number: 1 to 32 letters, digits, `_`, `-` or `.`")
     }
 }

@@ -43,7 +43,7 @@ fn one(mut table: Table<'_>, earlier: &[Listen]) -> Option<SocketAddr> {
     if let Some(address) = address {
         let twice = earlier.iter().any(|listen| listen.address == address);
         if twice && address.port() != 0 {
-            let _: Option<()> = value.wrong("stands twice: it is listened to already");
+            let _: Option<()> = value.wrong("is the same as another listener's");
         }
     }
     table.end();

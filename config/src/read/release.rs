@@ -37,7 +37,7 @@ fn instances(value: Value<'_>) -> Option<Vec<Address>> {
             continue;
         };
         if instances.contains(&address) {
-            let _: Option<()> = item.wrong(&format!("names {address} twice"));
+            let _: Option<()> = item.wrong(&format!("is there twice: {address}"));
             continue;
         }
         instances.push(address);

@@ -55,6 +55,10 @@ impl<'t> Routes<'t> {
 
     /// Reports the later one of every two that are the same, once for a place.
     pub(super) fn refuse_doubles(mut self, sink: &Sink) {
+        if sink.is_incomplete() {
+            // An app without hosts may have some in the part that could not be read.
+            self.routes.retain(|route| route.host.is_some());
+        }
         self.routes.sort_by_key(|route| route.place.start);
         let mut first: HashMap<(&Option<String>, &str), &Route<'_>> = HashMap::new();
         let mut said = None;

@@ -1,0 +1,192 @@
+//! What a sound file means: the documented defaults, the examples, the flags.
+
+use std::time::Duration;
+
+use holdfast_config::{AccessLog, App, ResumeRate, Settings};
+use swap_core::{Address, AppName};
+
+use crate::toml_files;
+
+fn sound(text: &str) -> Settings {
+    match Settings::parse(text, "holdfast.toml") {
+        Ok(checked) => {
+            assert!(checked.warnings.is_empty(), "{}", checked.warnings);
+            checked.settings
+        }
+        Err(errors) => panic!("{errors}"),
+    }
+}
+
+fn app(settings: &Settings, name: &str) -> App {
+    let name: AppName = name.parse().unwrap();
+    settings.apps[&name].clone()
+}
+
+#[test]
+fn every_example_is_sound_and_without_warnings() {
+    for (name, text) in toml_files("examples") {
+        println!("{name}");
+        sound(&text);
+    }
+}
+
+#[test]
+fn a_file_with_every_default_written_out_means_the_same_as_one_without() {
+    let files = toml_files("examples");
+    let text_of = |wanted: &str| &files.iter().find(|(name, _)| name == wanted).unwrap().1;
+    assert_eq!(sound(text_of("defaults")), sound(text_of("minimal")));
+}
+
+#[test]
+fn without_a_file_one_app_takes_everything_with_the_same_defaults() {
+    let settings = Settings::without_file(vec!["0.0.0.0:8080".parse().unwrap()]);
+    let with_file = sound("[[listen]]\naddress = \"0.0.0.0:8080\"\n[app.default]");
+    assert_eq!(settings, with_file);
+    let app = app(&settings, "default");
+    assert_eq!((app.hosts.len(), app.paths), (0, vec!["/".to_owned()]));
+}
+
+const DOCUMENTED: &str = r#"
+[server]
+workers = 0                       # 0: one per core
+state_dir = "/var/lib/holdfast"
+access_log = "off"                # off | stdout | a path; JSON lines
+
+[control]
+socket = "/run/holdfast/control.sock"
+mode = "0600"
+users = ["deploy"]                # besides root and the daemon's own user
+
+[admin]
+listen = "127.0.0.1:9900"         # /metrics, /healthz, dashboard; off unless named
+
+[[listen]]
+address = "0.0.0.0:443"
+
+[app.web]
+hosts = ["shop.example.com", "*.shop.example.com"]   # empty: every host
+paths = ["/"]                     # longest prefix wins; matched on whole segments
+strip_prefix = false
+release_header = "X-Release"      # on every response; false turns it off
+release = { id = "boot", instances = ["127.0.0.1:3000"] }   # only until the journal knows better
+
+[app.web.probe]
+path = "/up"
+interval = "1s"
+timeout = "5s"
+passes = 1
+
+[app.web.hold]
+max_requests = 10000
+max_bytes = "64MiB"
+max_wait = "30s"
+max_share = 0.1
+when_down = true
+resume_rate = "auto"
+
+[app.web.timeouts]
+boot = "60s"
+drain = "30s"
+connect = "2s"
+response = "60s"
+"#;
+
+#[test]
+fn the_documented_file_means_what_it_says() {
+    let settings = sound(DOCUMENTED);
+    insta::assert_debug_snapshot!(settings);
+}
+
+#[test]
+fn the_documented_values_are_the_defaults() {
+    let documented = app(&sound(DOCUMENTED), "web");
+    let bare = app(
+        &sound("[[listen]]\naddress = \"0.0.0.0:443\"\n[app.web]"),
+        "web",
+    );
+    let given = App {
+        hosts: documented.hosts.clone(),
+        release: documented.release.clone(),
+        ..bare
+    };
+    assert_eq!(given, documented);
+}
+
+#[test]
+fn every_key_reaches_the_settings() {
+    let settings = sound(
+        r#"
+        server = { workers = 2, state_dir = "/s", access_log = "/log" }
+        control = { socket = "/c", mode = "660", users = ["a", "1000"] }
+        admin.listen = "127.0.0.1:1"
+        listen = [{ address = "127.0.0.1:0" }, { address = "[::1]:0" }]
+        [app.api]
+        hosts = ["API.example.com", "[0::1]"]
+        paths = ["/v1/", "/v2"]
+        strip_prefix = true
+        release_header = false
+        release = { id = "9f3c1a2", instances = ["[::1]:3000", "unix:/run/a.sock", "localhost:1"] }
+        probe = { path = "/health?deep=1", interval = "2s", timeout = "3s", passes = 4 }
+        [app.api.hold]
+        max_requests = 0x10
+        max_bytes = "1MiB"
+        max_wait = "1m30s"
+        max_share = 1
+        when_down = false
+        resume_rate = 50
+        answer_probes = false
+        [app.api.timeouts]
+        boot = "10s"
+        drain = "9s"
+        drain_held = "8s"
+        connect = "7s"
+        response = "6s"
+        "#,
+    );
+    insta::assert_debug_snapshot!(settings);
+}
+
+#[test]
+fn drain_held_follows_a_shorter_drain() {
+    let drain_held = |drain: &str| {
+        let text = format!(
+            "[[listen]]\naddress = \"127.0.0.1:0\"\n[app.web.timeouts]\ndrain = \"{drain}\""
+        );
+        app(&sound(&text), "web").timeouts.drain_held
+    };
+    assert_eq!(drain_held("3s"), Duration::from_secs(3));
+    assert_eq!(drain_held("1m"), Duration::from_secs(5));
+}
+
+#[test]
+fn the_same_path_may_belong_to_different_hosts() {
+    let settings = sound(
+        "[[listen]]\naddress = \"127.0.0.1:0\"\n[app.a]\nhosts = [\"a.example\"]\n\
+         [app.b]\nhosts = [\"*.example\"]\n[app.c]\n[app.d]\npaths = [\"/d\"]",
+    );
+    assert_eq!(settings.apps.len(), 4);
+}
+
+#[test]
+fn what_is_hardly_meant_is_a_warning() {
+    let text = "[admin]\nlisten = \"0.0.0.0:9900\"\n[[listen]]\naddress = \"127.0.0.1:0\"\n\
+                [app.web.hold]\nmax_bytes = \"1MiB\"\nmax_wait = \"4s\"\n\
+                [app.web.timeouts]\nboot = \"3s\"\n";
+    let checked = Settings::parse(text, "holdfast.toml").unwrap();
+    insta::assert_snapshot!(checked.warnings.render(false));
+}
+
+#[test]
+fn plain_values_are_what_they_look_like() {
+    let settings = sound(
+        "[[listen]]\naddress = \"127.0.0.1:0\"\n[server]\naccess_log = \"stdout\"\n[app.web]\nrelease = { id = \"a\", instances = [\"127.0.0.1:1\"] }",
+    );
+    assert_eq!(settings.server.access_log, AccessLog::Stdout);
+    let app = app(&settings, "web");
+    assert_eq!(app.hold.resume_rate, ResumeRate::Auto);
+    let instances = app.release.unwrap().instances;
+    assert_eq!(
+        instances,
+        vec![Address::Tcp("127.0.0.1:1".parse().unwrap())]
+    );
+}

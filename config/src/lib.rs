@@ -6,6 +6,7 @@
 //! thing that is asked of the world is the address of a name ([`resolve_instance`]).
 
 mod address;
+mod changes;
 mod host;
 mod load;
 mod overrides;
@@ -16,8 +17,10 @@ mod size;
 mod syntax;
 mod table;
 mod value;
+mod written;
 
 pub use address::{BadAddress, Resolved, resolve_instance, resolve_listener};
+pub use changes::Change;
 pub use overrides::Overrides;
 pub use report::{Error, Errors, Warnings};
 pub use settings::{

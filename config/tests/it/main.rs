@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
 mod broken;
+mod changes;
 mod guide;
 mod mutations;
 mod sound;

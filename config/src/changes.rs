@@ -1,0 +1,59 @@
+//! What differs between two configurations, key by key: what a reload says it has changed.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use crate::Settings;
+use crate::written::{key_of, lines};
+
+/// One key that means something else than before. `Display` shows it in one line: `app.web.hold.max_wait: "30s" → "1m"`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// `app.web.hold.max_wait`, or `app.web` for an app that is new or gone.
+    pub key: String,
+    /// What it was, as it would be written; `None`: nothing.
+    pub from: Option<String>,
+    /// What it is; `None`: nothing.
+    pub to: Option<String>,
+}
+
+impl Change {
+    /// Whether it concerns the process as a whole (`server`, `control`, `admin`, `listen`) and not one app.
+    pub fn is_of_process(&self) -> bool {
+        !self.key.starts_with("app.")
+    }
+}
+
+impl fmt::Display for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { key, from, to } = self;
+        let or_nothing = |value: &Option<String>| value.clone().unwrap_or("nothing".to_owned());
+        write!(f, "{key}: {} → {}", or_nothing(from), or_nothing(to))
+    }
+}
+
+impl Settings {
+    /// What is different in `newer`, in the order of the keys; an app that is new or gone is one change.
+    pub fn changes(&self, newer: &Self) -> Vec<Change> {
+        let (before, after) = (self.compared_with(newer), newer.compared_with(self));
+        let keys: BTreeSet<_> = before.keys().chain(after.keys()).collect();
+        let changes = keys.into_iter().map(|key| Change {
+            key: key.clone(),
+            from: before.get(key).cloned(),
+            to: after.get(key).cloned(),
+        });
+        changes.filter(|change| change.from != change.to).collect()
+    }
+
+    /// Every key with its value; of an app that `other` has not, only that it is there.
+    fn compared_with(&self, other: &Self) -> BTreeMap<String, String> {
+        let mut common = self.clone();
+        common.apps.retain(|name, _| other.apps.contains_key(name));
+        let alone = self
+            .apps
+            .keys()
+            .filter(|name| !other.apps.contains_key(*name));
+        let alone = alone.map(|name| (key_of(name), "an app".to_owned()));
+        lines(&common).into_iter().chain(alone).collect()
+    }
+}

@@ -1,0 +1,210 @@
+//! Settings as they would be written, one key a line. What is left at `None` is left out.
+//!
+//! Every type is taken apart completely, so that a new key cannot be forgotten here.
+
+use std::collections::BTreeMap;
+use std::fmt::Display;
+use std::time::Duration;
+
+use swap_core::{AppName, Release, duration};
+
+use crate::{
+    AccessLog, Admin, App, Control, Hold, Listen, Probe, ResumeRate, Server, Settings, Timeouts,
+    size,
+};
+
+/// Dotted keys and their values in TOML.
+pub(crate) fn lines(settings: &Settings) -> BTreeMap<String, String> {
+    let Settings {
+        server,
+        control,
+        admin,
+        listen,
+        apps,
+    } = settings;
+    let mut lines = Lines::default();
+    lines.server(server);
+    lines.control(control);
+    if let Some(Admin { listen }) = admin {
+        lines.put("admin", "listen", text(listen));
+    }
+    let table = |Listen { address }: &Listen| format!("{{ address = {} }}", text(address));
+    let listeners = list(listen.iter().map(table));
+    lines.0.insert("listen".to_owned(), listeners);
+    for (name, app) in apps {
+        lines.app(&key_of(name), app);
+    }
+    lines.0
+}
+
+/// `app.web`; a name with a dot in it stands in quotes.
+pub(crate) fn key_of(name: &AppName) -> String {
+    let name = name.as_str();
+    if name.contains('.') {
+        format!("app.\"{name}\"")
+    } else {
+        format!("app.{name}")
+    }
+}
+
+#[derive(Debug, Default)]
+struct Lines(BTreeMap<String, String>);
+
+impl Lines {
+    fn put(&mut self, table: &str, key: &str, value: impl Display) {
+        self.0.insert(format!("{table}.{key}"), value.to_string());
+    }
+
+    fn server(&mut self, server: &Server) {
+        let Server {
+            workers,
+            state_dir,
+            access_log,
+        } = server;
+        self.put("server", "workers", workers);
+        if let Some(path) = state_dir {
+            self.put("server", "state_dir", text(path.display()));
+        }
+        let access_log = match access_log {
+            AccessLog::Off => text("off"),
+            AccessLog::Stdout => text("stdout"),
+            AccessLog::File(path) => text(path.display()),
+        };
+        self.put("server", "access_log", access_log);
+    }
+
+    fn control(&mut self, control: &Control) {
+        let Control {
+            socket,
+            mode,
+            users,
+        } = control;
+        if let Some(path) = socket {
+            self.put("control", "socket", text(path.display()));
+        }
+        self.put("control", "mode", text(format!("{mode:04o}")));
+        self.put("control", "users", list(users.iter().map(text)));
+    }
+
+    fn app(&mut self, table: &str, app: &App) {
+        let App {
+            hosts,
+            paths,
+            strip_prefix,
+            release_header,
+            release,
+            probe,
+            hold,
+            timeouts,
+        } = app;
+        self.put(table, "hosts", list(hosts.iter().map(text)));
+        self.put(table, "paths", list(paths.iter().map(text)));
+        self.put(table, "strip_prefix", strip_prefix);
+        let header = release_header.as_ref().map_or("false".to_owned(), text);
+        self.put(table, "release_header", header);
+        if let Some(Release { id, instances }) = release {
+            self.put(table, "release.id", text(id));
+            self.put(table, "release.instances", list(instances.iter().map(text)));
+        }
+        self.probe(&format!("{table}.probe"), probe);
+        self.hold(&format!("{table}.hold"), hold);
+        self.timeouts(&format!("{table}.timeouts"), timeouts);
+    }
+
+    fn probe(&mut self, table: &str, probe: &Probe) {
+        let Probe {
+            path,
+            interval,
+            timeout,
+            passes,
+        } = probe;
+        self.put(table, "path", text(path));
+        self.put(table, "interval", length(*interval));
+        self.put(table, "timeout", length(*timeout));
+        self.put(table, "passes", passes);
+    }
+
+    fn hold(&mut self, table: &str, hold: &Hold) {
+        let Hold {
+            max_requests,
+            max_bytes,
+            max_wait,
+            max_share,
+            when_down,
+            resume_rate,
+            answer_probes,
+        } = hold;
+        self.put(table, "max_requests", max_requests);
+        self.put(table, "max_bytes", text(size::text(*max_bytes as u64)));
+        self.put(table, "max_wait", length(*max_wait));
+        self.put(table, "max_share", max_share);
+        self.put(table, "when_down", when_down);
+        let rate = match resume_rate {
+            ResumeRate::Auto => text("auto"),
+            ResumeRate::PerSecond(rate) => rate.to_string(),
+        };
+        self.put(table, "resume_rate", rate);
+        self.put(table, "answer_probes", answer_probes);
+    }
+
+    fn timeouts(&mut self, table: &str, timeouts: &Timeouts) {
+        let Timeouts {
+            boot,
+            drain,
+            drain_held,
+            connect,
+            response,
+        } = timeouts;
+        self.put(table, "boot", length(*boot));
+        self.put(table, "drain", length(*drain));
+        self.put(table, "drain_held", length(*drain_held));
+        self.put(table, "connect", length(*connect));
+        self.put(table, "response", length(*response));
+    }
+}
+
+/// A TOML text.
+fn text(value: impl Display) -> String {
+    toml::Value::from(value.to_string()).to_string()
+}
+
+fn length(value: Duration) -> String {
+    text(duration::text(value))
+}
+
+fn list(items: impl Iterator<Item = String>) -> String {
+    format!("[{}]", items.collect::<Vec<_>>().join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_means_the_same_settings_again() {
+        let settings = |text: &str| match Settings::parse(text, "written.toml") {
+            Ok(checked) => checked.settings,
+            Err(errors) => panic!("{errors}\n{text}"),
+        };
+        let every_key = "listen = [{ address = \"[::1]:80\" }]\nadmin.listen = \"127.0.0.1:9900\"\n\
+            server = { workers = 3, state_dir = \"/s \\\"t\\\"\", access_log = \"/log\" }\n\
+            control = { socket = \"/c\", mode = \"0660\", users = [\"a\", \"b\"] }\n\
+            [app.\"a.b\"]\nhosts = [\"a.example\", \"*.b.example\"]\npaths = [\"/x\", \"/y\"]\n\
+            strip_prefix = true\nrelease_header = false\n\
+            release = { id = \"r\", instances = [\"unix:/a\", \"[::1]:1\"] }\n\
+            probe = { path = \"/p\", interval = \"2s\", timeout = \"3s\", passes = 4 }\n\
+            [app.\"a.b\".hold]\nmax_requests = 5\nmax_bytes = \"6KiB\"\nmax_wait = \"10m7s\"\n\
+            max_share = 0.8\nwhen_down = false\nresume_rate = 9\nanswer_probes = false\n\
+            [app.\"a.b\".timeouts]\nboot = \"10s\"\ndrain = \"12s\"\ndrain_held = \"11s\"\n\
+            connect = \"13ms\"\nresponse = \"1d\"\n";
+        for text in [
+            every_key,
+            "listen = [{ address = \"[::1]:80\" }]\n[app.web]",
+        ] {
+            let meant = settings(text);
+            let lines = lines(&meant).into_iter();
+            let written: String = lines.map(|(k, v)| format!("{k} = {v}\n")).collect();
+            assert_eq!(settings(&written), meant, "{written}");
+        }
+    }
+}

@@ -3,7 +3,47 @@
 //!
 //! The data plane is behind one trait, [`plane::DataPlane`]; nothing here ever touches a request.
 
+pub mod paths;
 pub mod wire;
 
 #[cfg(feature = "server")]
+mod api;
+#[cfg(feature = "server")]
+mod control_plane;
+#[cfg(feature = "server")]
+mod driver;
+#[cfg(feature = "server")]
+mod events;
+#[cfg(feature = "server")]
+mod journal;
+#[cfg(feature = "server")]
+mod operations;
+#[cfg(feature = "server")]
 pub mod plane;
+#[cfg(feature = "server")]
+mod probe;
+#[cfg(feature = "server")]
+mod problem;
+#[cfg(feature = "server")]
+mod receipt;
+#[cfg(feature = "server")]
+mod server;
+#[cfg(feature = "server")]
+mod socket;
+#[cfg(feature = "server")]
+mod swaps;
+#[cfg(feature = "server")]
+mod users;
+
+#[cfg(feature = "server")]
+pub use api::{ReloadHook, Reloaded};
+#[cfg(feature = "server")]
+pub use control_plane::{ControlPlane, Handle, OpenError, Options};
+#[cfg(feature = "server")]
+pub use journal::JournalError;
+#[cfg(feature = "server")]
+pub use socket::SocketError;
+#[cfg(feature = "server")]
+pub use swaps::{Counted, Swaps};
+#[cfg(feature = "server")]
+pub use users::UnknownUser;

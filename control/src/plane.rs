@@ -107,6 +107,8 @@ impl Signals {
 /// What the data plane has counted for an app. Counters only grow; `hold` is the current or last hold.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Traffic {
+    /// Requests that were routed to the app.
+    pub requests: u64,
     /// Requests running now, on any release.
     pub in_flight: u64,
     /// The instances of the live release and how many requests run on each, and whether it is `up`.

@@ -2,19 +2,23 @@
 
 #![allow(
     clippy::expect_used,
+    clippy::print_stdout,
     clippy::unwrap_used,
-    reason = "a test that cannot go on stops"
+    reason = "a test that cannot go on stops, and tells what it has seen"
 )]
 
 mod cast;
+mod essence;
 mod play;
 mod words;
+mod world;
 
 mod aborting;
 mod blocking;
 mod booting_beside_the_old;
 mod coming_back_from_the_journal;
 mod draining;
+mod every_state;
 mod going_down;
 mod holding_by_command;
 mod holding_for_a_swap;

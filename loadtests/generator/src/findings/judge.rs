@@ -1,0 +1,159 @@
+//! The join itself: each request's record beside its arrivals.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::{Findings, Reigns};
+use crate::clock::Moment;
+use crate::ledger::{Arrival, Ledger};
+use crate::run::{Ending, Kind, Record, Run};
+
+/// So many examples are kept of what was lost.
+const EXAMPLES: usize = 20;
+
+pub(super) fn judge(run: &Run, ledger: &Ledger, reigns: &Reigns) -> Findings {
+    let mut findings = Findings {
+        sent: run.records.len() as u64,
+        unannounced_closes: run.closes.len() as u64,
+        ..Findings::default()
+    };
+    let arrivals = Arrivals::of(run, ledger);
+    for (record, arrived) in run.records.iter().zip(&arrivals.by_record) {
+        findings.ending(record, arrived);
+        findings.times(record, arrived);
+    }
+    for (record, arrival) in &arrivals.in_order {
+        if !reigns.allow(&arrival.release, arrival.at) {
+            findings.wrong_release.push(record.number);
+        }
+    }
+    findings.hold(&arrivals);
+    findings.tunnels(run);
+    findings.client_delay(run);
+    findings
+}
+
+/// Which arrivals belong to which request.
+struct Arrivals<'a> {
+    /// In the order of the run's records.
+    by_record: Vec<Vec<&'a Arrival>>,
+    /// In the order of arrival.
+    in_order: Vec<(&'a Record, &'a Arrival)>,
+}
+
+impl<'a> Arrivals<'a> {
+    fn of(run: &'a Run, ledger: &'a Ledger) -> Self {
+        let mut arrivals = Self {
+            by_record: vec![Vec::new(); run.records.len()],
+            in_order: Vec::new(),
+        };
+        for arrival in &ledger.arrivals {
+            let Some(number) = run.number(&arrival.id) else {
+                continue;
+            };
+            // Each number has a record, in order, so this finds it; anything else is another load's.
+            let index = run.records.binary_search_by_key(&number, |it| it.number);
+            if let Ok(index) = index {
+                arrivals.by_record[index].push(arrival);
+                arrivals.in_order.push((&run.records[index], arrival));
+            }
+        }
+        arrivals
+    }
+}
+
+impl Findings {
+    fn ending(&mut self, record: &Record, arrived: &[&Arrival]) {
+        match &record.ending {
+            Ending::App { .. } if arrived.is_empty() => self.unknown_to_app.push(record.number),
+            Ending::App { release, status } => {
+                self.answered += 1;
+                count(&mut self.by_release, release);
+                if !matches!(status, 200 | 101) {
+                    *self.by_status.entry(*status).or_default() += 1;
+                }
+            }
+            Ending::Proxy {
+                status,
+                reason,
+                retry_after,
+            } => {
+                count(&mut self.refused, reason);
+                if *status == 503 && !retry_after {
+                    self.without_retry_after += 1;
+                }
+                if reason.starts_with("hold_") && !arrived.is_empty() {
+                    self.refused_but_arrived.push(record.number);
+                }
+            }
+            Ending::Left => {
+                self.left += 1;
+                if arrived.iter().any(|arrival| arrival.at > record.ended) {
+                    self.left_but_arrived.push(record.number);
+                }
+            }
+            Ending::Lost(loss) => {
+                count(&mut self.lost, &loss.to_string());
+                if self.lost_examples.len() < EXAMPLES {
+                    self.lost_examples.push(record.number);
+                }
+            }
+        }
+    }
+
+    fn times(&mut self, record: &Record, arrived: &[&Arrival]) {
+        if arrived.len() < 2 {
+            return;
+        }
+        if record.kind.is_idempotent() {
+            self.repeated += 1;
+        } else {
+            self.doubled.push(record.number);
+        }
+    }
+
+    fn hold(&mut self, arrivals: &Arrivals<'_>) {
+        let mut last_sent = Moment::default();
+        for (record, arrival) in &arrivals.in_order {
+            let Some(ms) = arrival.held_ms else { continue };
+            self.held += 1;
+            self.longest_hold = self.longest_hold.max(Duration::from_millis(ms));
+            let (Some(sent), true) = (record.sent, tells_order(record.kind)) else {
+                continue;
+            };
+            self.worst_inversion = self.worst_inversion.max(last_sent.since(sent));
+            last_sent = last_sent.max(sent);
+        }
+    }
+
+    fn tunnels(&mut self, run: &Run) {
+        for tunnel in &run.tunnels {
+            *self.tunnels.entry(tunnel.end).or_default() += 1;
+            self.echoes += tunnel.echoes;
+        }
+    }
+
+    fn client_delay(&mut self, run: &Run) {
+        let timed = run.records.iter().filter(|record| record.kind.is_timed());
+        let delay = |record: &Record| Some(record.sent?.since(record.intended));
+        let mut delays: Vec<Duration> = timed.filter_map(delay).collect();
+        delays.sort_unstable();
+        let at = |share: usize| delays.get(delays.len() * share / 100).copied();
+        self.client_delay_p50 = at(50).unwrap_or_default();
+        self.client_delay_p99 = at(99).unwrap_or_default();
+    }
+}
+
+fn count(counts: &mut BTreeMap<String, u64>, name: &str) {
+    match counts.get_mut(name) {
+        Some(count) => *count += 1,
+        None => {
+            counts.insert(name.to_owned(), 1);
+        }
+    }
+}
+
+/// Whether the head of such a request is at the other side as soon as it is sent.
+fn tells_order(kind: Kind) -> bool {
+    !matches!(kind, Kind::Upload | Kind::Download)
+}

@@ -1,0 +1,160 @@
+//! Starts each request when the schedule says so, whatever became of those before.
+
+use std::io;
+use std::rc::Rc;
+
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinSet;
+
+use super::companions::{slow, watched};
+use super::crowd::{Crowd, UnderWay};
+use super::metronome::{Beats, Metronome};
+use super::plan::Plan;
+use super::tunnel::tunnel;
+use crate::clock::Moment;
+use crate::run::{Ending, Kind, Loss};
+
+/// Requests under way, for each connection that there may be, and at least. More are lost at once: what is tested, or
+/// this process, is far too slow.
+const UNDER_WAY_MAX: (usize, usize) = (4, 10_000);
+
+/// What a load is told while it runs.
+pub(crate) enum Command {
+    /// So many clients leave; the answer says how many did.
+    Leave(usize, oneshot::Sender<usize>),
+}
+
+/// Runs the load until it is over and all requests have ended. It is over when the plan says so, or when the other end
+/// of `commands` is dropped.
+pub(crate) async fn dispatch(
+    crowd: Rc<Crowd>,
+    mut commands: mpsc::Receiver<Command>,
+    over: watch::Sender<bool>,
+) -> io::Result<Moment> {
+    let mut running = JoinSet::new();
+    companions(&crowd, &mut running);
+    let began = Moment::now();
+    let beats = Beats::new(began, crowd.plan.rate);
+    let metronome = Metronome::start(beats)?;
+    let mut schedule = Schedule::new(&crowd.plan, beats);
+    while !schedule.is_over() {
+        tokio::select! {
+            biased;
+            command = commands.recv() => match command {
+                Some(Command::Leave(count, left)) => {
+                    // Who asked may have gone.
+                    let _ = left.send(crowd.leave(count));
+                }
+                None => break,
+            },
+            () = metronome.beat() => start(&crowd, &mut schedule, &mut running),
+        }
+        while let Some(ended) = running.try_join_next() {
+            rethrow(ended);
+        }
+    }
+    // Nobody listens if there are no companions.
+    let _ = over.send(true);
+    while let Some(ended) = running.join_next().await {
+        rethrow(ended);
+    }
+    Ok(began)
+}
+
+fn companions(crowd: &Rc<Crowd>, running: &mut JoinSet<()>) {
+    for _ in 0..crowd.plan.watched {
+        running.spawn_local(watched(crowd.clone()));
+    }
+    for _ in 0..crowd.plan.slow_clients {
+        running.spawn_local(slow(crowd.clone()));
+    }
+    for _ in 0..crowd.plan.tunnels {
+        running.spawn_local(tunnel(crowd.clone()));
+    }
+}
+
+/// A task that panicked is a fault of ours that must not look like a result.
+fn rethrow(ended: Result<(), tokio::task::JoinError>) {
+    if let Err(error) = ended
+        && error.is_panic()
+    {
+        std::panic::resume_unwind(error.into_panic());
+    }
+}
+
+/// Which request is next, and when it starts.
+struct Schedule {
+    beats: Beats,
+    /// How many in all.
+    total: u64,
+    next: u64,
+}
+
+impl Schedule {
+    fn new(plan: &Plan, beats: Beats) -> Self {
+        let total = plan.duration.map_or(f64::INFINITY, |duration| {
+            (duration.as_secs_f64() * plan.rate).round()
+        });
+        Self {
+            beats,
+            // Saturates.
+            total: total as u64,
+            next: 0,
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        self.next >= self.total
+    }
+
+    /// The start of the next request, if it is due.
+    fn take(&mut self, now: Moment) -> Option<Moment> {
+        let start = self.beats.at(self.next);
+        if self.is_over() || start > now {
+            return None;
+        }
+        self.next += 1;
+        Some(start)
+    }
+}
+
+/// Starts all that is due.
+fn start(crowd: &Rc<Crowd>, schedule: &mut Schedule, running: &mut JoinSet<()>) {
+    let now = Moment::now();
+    let (per_connection, at_least) = UNDER_WAY_MAX;
+    let most = at_least.max(crowd.plan.max_connections.saturating_mul(per_connection));
+    while let Some(intended) = schedule.take(now) {
+        let (kind, fresh) = draw(crowd);
+        let pending = crowd.begin(kind, fresh, intended);
+        if running.len() >= most {
+            pending.end(Ending::Lost(Loss::Overrun));
+            continue;
+        }
+        let number = pending.number;
+        let task = running.spawn_local(crowd.clone().serve(pending));
+        let abrupt = None;
+        crowd
+            .under_way
+            .borrow_mut()
+            .insert(number, UnderWay { task, abrupt });
+    }
+}
+
+/// What the next request is, and whether its connection is a fresh one.
+fn draw(crowd: &Crowd) -> (Kind, bool) {
+    let mix = crowd.plan.mix;
+    let mut random = crowd.random.borrow_mut();
+    let fresh = random.f64() < mix.fresh;
+    if random.f64() < mix.posts {
+        return (Kind::Post, fresh);
+    }
+    let lot = random.f64();
+    let kind = if lot < mix.slow {
+        Kind::Slow
+    } else if lot < mix.slow + mix.streamed {
+        Kind::Streamed
+    } else {
+        Kind::Get
+    };
+    (kind, fresh)
+}

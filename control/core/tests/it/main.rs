@@ -25,3 +25,4 @@ mod holding_for_a_swap;
 mod naming_operations;
 mod rolling_back;
 mod staging;
+mod table;

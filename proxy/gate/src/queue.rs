@@ -98,7 +98,8 @@ impl<C: Copy> Queue<C> {
     /// this request's method already; a release stops. If they enter a newer one, the door stays as it is. Where the
     /// door lets it, the request may pass: reload the table and try again. Else it waits at the front: before everybody
     /// who arrived in this hold, in order among those who came back. Its share does not matter, and if the hold is full
-    /// the youngest make way (they are told so, and count as shed, not as held).
+    /// the youngest make way: at most 64 for one, and nobody if that is not enough (then it is refused itself). They are
+    /// told so, and count as shed, not as held.
     pub fn come_back(
         self: &Arc<Self>,
         cause: C,

@@ -22,6 +22,7 @@ mod every_state;
 mod going_down;
 mod holding_by_command;
 mod holding_for_a_swap;
+mod model;
 mod naming_operations;
 mod rolling_back;
 mod staging;

@@ -367,6 +367,13 @@ impl World {
         self.begun.as_ref().map(|(operation, _)| operation.clone())
     }
 
+    /// Somebody says this, and is answered.
+    pub(crate) fn tell(&mut self, event: Event) -> Result<Answer, Broken> {
+        let answer = step(&self.app, event.clone(), self.now).answer;
+        self.feed(event)?;
+        answer.ok_or(Broken("a command was not answered".to_owned()))
+    }
+
     fn feed(&mut self, event: Event) -> Result<(), Broken> {
         let before = self.before(&event);
         let step = step(&self.app, event, self.now);

@@ -20,7 +20,9 @@ pub mod clock;
 pub mod findings;
 pub mod ledger;
 pub mod load;
+pub mod report;
 pub mod run;
+pub mod series;
 pub mod verdict;
 
 mod limits;

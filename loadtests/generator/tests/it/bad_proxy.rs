@@ -6,16 +6,16 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::{HeaderValue, Request, Response, StatusCode};
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Full, combinators::BoxBody};
 use hyper::body::{Frame, Incoming};
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, oneshot};
 use tokio::time::{Sleep, sleep};
 
 /// What it does wrong, every tenth time.
@@ -47,13 +47,22 @@ pub(crate) enum Fault {
     Silent,
     /// Closes a connection that has been idle for 20 ms.
     ClosesIdle,
+    /// Holds all requests at first, and then sends them on in order: that is no fault.
+    Holds,
+    /// The same, last come first served.
+    HoldsBackwards,
 }
+
+/// How long it holds.
+const HOLD: Duration = Duration::from_millis(400);
 
 pub(crate) struct BadProxy {
     fault: Fault,
     app: SocketAddr,
     count: AtomicU64,
     last: Mutex<Option<Response<Bytes>>>,
+    /// Those who wait, while there is a hold.
+    held: Mutex<Option<Vec<oneshot::Sender<()>>>>,
 }
 
 type Answer = Response<BoxBody<Bytes, Broken>>;
@@ -61,6 +70,12 @@ type Answer = Response<BoxBody<Bytes, Broken>>;
 #[derive(Debug, thiserror::Error)]
 #[error("on purpose")]
 pub(crate) struct Broken;
+
+impl Fault {
+    fn holds(self) -> bool {
+        matches!(self, Self::Holds | Self::HoldsBackwards)
+    }
+}
 
 impl BadProxy {
     /// Starts it before this app, and says where it listens.
@@ -72,7 +87,9 @@ impl BadProxy {
             app,
             count: AtomicU64::new(0),
             last: Mutex::default(),
+            held: Mutex::new(fault.holds().then(Vec::new)),
         });
+        tokio::spawn(proxy.clone().release());
         tokio::spawn(async move {
             loop {
                 let (stream, _) = listener.accept().await.unwrap();
@@ -105,8 +122,37 @@ impl BadProxy {
         }
     }
 
+    /// Ends the hold.
+    async fn release(self: Arc<Self>) {
+        sleep(HOLD).await;
+        let mut held = self.held.lock().await.take().unwrap_or_default();
+        if self.fault == Fault::HoldsBackwards {
+            held.reverse();
+        }
+        for request in held {
+            let _ = request.send(());
+            sleep(Duration::from_millis(2)).await;
+        }
+    }
+
+    /// Waits for the end of the hold, if there is one, and says so to the app.
+    async fn wait(&self, fields: &mut HeaderMap) {
+        let began = Instant::now();
+        let turn = {
+            let mut held = self.held.lock().await;
+            let Some(held) = &mut *held else { return };
+            let (release, turn) = oneshot::channel();
+            held.push(release);
+            turn
+        };
+        let _ = turn.await;
+        let ms = u64::try_from(began.elapsed().as_millis()).unwrap();
+        fields.insert("x-held-ms", ms.into());
+    }
+
     async fn answer(&self, request: Request<Incoming>) -> Result<Answer, Broken> {
-        let (head, body) = request.into_parts();
+        let (mut head, body) = request.into_parts();
+        self.wait(&mut head.headers).await;
         let body = body.collect().await.map_err(|_| Broken)?.to_bytes();
         let wrong = self.count.fetch_add(1, Ordering::Relaxed) % 10 == 9;
         let fault = if wrong { self.fault } else { Fault::None };

@@ -130,3 +130,25 @@ async fn an_idle_connection_that_is_closed_without_a_word_is_found() {
     assert!(findings.unannounced_closes >= 5, "{findings:#?}");
     assert!(!passes(&findings));
 }
+
+#[tokio::test]
+async fn a_hold_that_keeps_the_order_is_seen_and_no_fault() {
+    let findings = found(Fault::Holds, |_| {}).await;
+    assert!(passes(&findings), "{findings:#?}");
+    assert!(findings.held > 100, "{findings:#?}");
+    let longest = findings.longest_hold.as_millis();
+    assert!((300..2_000).contains(&longest), "{findings:#?}");
+    assert!(
+        findings.worst_inversion < Duration::from_millis(100),
+        "{findings:#?}"
+    );
+}
+
+#[tokio::test]
+async fn a_hold_that_serves_the_last_first_is_found() {
+    let findings = found(Fault::HoldsBackwards, |_| {}).await;
+    assert!(
+        findings.worst_inversion > Duration::from_millis(300),
+        "{findings:#?}"
+    );
+}

@@ -10,4 +10,5 @@ mod app;
 mod bad_proxy;
 mod direct;
 mod faults;
+mod report;
 mod stage;

@@ -113,11 +113,10 @@ impl Turn {
         self.gates_late();
     }
 
-    /// A step was thrown away. If it was the end of a hold, that ends now, journalled or not; and what was observed has
-    /// been, whatever the journal says.
+    /// A step was thrown away, and the operation that made it with it. What was observed has been, whatever the journal
+    /// says: it counts for the rest.
     fn journal_failed(&mut self, why: String, event: Event) {
         self.work(|work, turn| work.journal_failed(why, turn));
-        self.door(Door::late);
         if !event.is_command() {
             self.take(event);
         }

@@ -58,8 +58,7 @@ impl HoldSwap {
         turn.door(|door, turn| door.shut_by_swap(turn));
         turn.close_tunnels();
         turn.change_gate(Methods::ALL, true);
-        let until = self.until.min(turn.now + self.drain);
-        turn.app.gates.quieten(until);
+        turn.app.gates.quieten(turn.now + self.drain);
         Work::Quieting(Quieting { swap: self })
     }
 

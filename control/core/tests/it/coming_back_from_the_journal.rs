@@ -117,6 +117,17 @@ fn what_was_saved_reads_back_the_same() {
 }
 
 #[test]
+fn what_is_saved_is_written_like_this_for_ever() {
+    let mut play = Play::after_a_swap();
+    play.tell(stage("s", "c"));
+    play.tell(probe_passed(2));
+    play.tell(block("incident 42"));
+    play.tell(hold_methods("h", Methods::WRITES));
+    let written = serde_json::to_string_pretty(&play.app.saved()).unwrap();
+    insta::assert_snapshot!("saved", written);
+}
+
+#[test]
 fn a_swap_that_cannot_be_journalled_does_not_happen() {
     let mut play = Play::live();
     play.tell(promote("p", "b"));

@@ -204,3 +204,13 @@ fn resume_does_not_send_requests_to_a_release_that_is_away() {
     );
     assert_eq!(play.tell(probe_passed(1)), ["release"]);
 }
+
+#[test]
+fn a_hold_whose_time_is_over_does_not_begin_again_even_if_nobody_has_noticed() {
+    let mut play = Play::live();
+    play.tell(hold_methods("h", Methods::WRITES));
+    play.tell(gate_empty(1));
+    play.tell(live_down(2));
+    play.now = play.now + LIMITS.max_wait;
+    assert_eq!(play.tell(probe_passed(1)), ["release"]);
+}

@@ -27,3 +27,4 @@ mod naming_operations;
 mod rolling_back;
 mod staging;
 mod table;
+mod taking_anything;

@@ -152,3 +152,23 @@ fn a_rollback_whose_target_is_away_leaves_the_live_release_alone() {
     assert_eq!(play.ending().outcome, Outcome::Failed);
     assert_eq!(play.state(), "steady, live b");
 }
+
+#[test]
+fn going_back_and_forth_is_bounded() {
+    let mut play = Play::live();
+    play.tell(promote("p", "b"));
+    play.tell(probe_passed(1));
+    for n in 2..=32 {
+        assert_eq!(play.ask(rollback(&format!("r{n}"))), format!("begun r{n}"));
+        play.tell(probe_passed(n));
+    }
+    assert!(
+        play.ask(rollback("r33"))
+            .starts_with("refused: requests from before 32")
+    );
+    assert_eq!(
+        play.state(),
+        "draining, live a, r32 runs",
+        "and nothing is disturbed"
+    );
+}

@@ -188,8 +188,17 @@ impl App {
     /// # Errors
     ///
     /// When it has not ended within that time; it is killed then.
-    pub async fn stop(mut self, within: Duration) -> Result<ExitStatus, AppError> {
+    pub async fn stop(self, within: Duration) -> Result<ExitStatus, AppError> {
         self.terminate()?;
+        self.ended(within).await
+    }
+
+    /// Its end, which somebody else brings about.
+    ///
+    /// # Errors
+    ///
+    /// When it has not ended within that time; it is killed then.
+    pub async fn ended(mut self, within: Duration) -> Result<ExitStatus, AppError> {
         // Waiting would close it, and the app end at once.
         let _stdin = self.child.stdin.take();
         match timeout(within, self.child.wait()).await {

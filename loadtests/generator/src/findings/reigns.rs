@@ -44,6 +44,11 @@ impl Reigns {
         }
     }
 
+    /// This release is to get no request at all.
+    pub fn never(&mut self, release: &str) {
+        self.by_release.entry(release.to_owned()).or_default();
+    }
+
     /// Whether this release may get a request at this instant.
     pub fn allow(&self, release: &str, at: Moment) -> bool {
         let Some(reigns) = self.by_release.get(release) else {

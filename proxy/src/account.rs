@@ -82,6 +82,11 @@ impl Account {
         self.admitted.is_some()
     }
 
+    /// The admission, if the door has been shut again since it was given.
+    pub(crate) fn take_called_off(&mut self) -> Option<Admitted> {
+        self.admitted.take_if(|admitted| admitted.is_called_off())
+    }
+
     /// It must go back to the door.
     pub(crate) fn take_admitted(&mut self) -> Option<Admitted> {
         self.admitted.take()

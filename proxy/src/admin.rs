@@ -40,8 +40,12 @@ pub(crate) async fn serve(listener: TcpListener, metrics: Metrics) {
                 async { Ok::<_, Infallible>(page) }
             });
             let mut builder = http1::Builder::new();
-            builder.timer(TokioTimer::new()).header_read_timeout(HEAD_MAX);
-            let _ = builder.serve_connection(TokioIo::new(stream), service).await;
+            builder
+                .timer(TokioTimer::new())
+                .header_read_timeout(HEAD_MAX);
+            let _ = builder
+                .serve_connection(TokioIo::new(stream), service)
+                .await;
             drop(permit);
         });
     }
@@ -54,7 +58,10 @@ fn page(request: &Request<Incoming>, metrics: &Metrics) -> Response<Full<Bytes>>
     match request.uri().path() {
         "/metrics" => text(StatusCode::OK, metrics()),
         "/healthz" => text(StatusCode::OK, "ok\n".into()),
-        _ => text(StatusCode::NOT_FOUND, "here are /metrics and /healthz\n".into()),
+        _ => text(
+            StatusCode::NOT_FOUND,
+            "here are /metrics and /healthz\n".into(),
+        ),
     }
 }
 

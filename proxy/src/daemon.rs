@@ -1,45 +1,221 @@
-//! temporary static daemon
+//! `holdfast run`: from what was typed to a daemon that serves, and back to an exit code.
+
+mod configuration;
+mod signals;
+
+use std::net::SocketAddr;
+use std::num::NonZero;
+use std::sync::Arc;
+use std::thread::available_parallelism;
+use std::time::Duration;
+
+use holdfast_config::{AccessLog as LogTo, Settings};
 use holdfast_control::plane::DataPlane;
-use std::collections::BTreeMap;
-use swap_core::*;
-pub fn run_static(listen: &str, upstream: &str) {
-    let rt = tokio::runtime::Builder::new_current_thread()
+use holdfast_control::{ControlPlane, Handle, Options, Swaps, paths};
+use tokio::net::TcpListener;
+
+use crate::access_log::AccessLog;
+use crate::admin;
+use crate::cli;
+use crate::limits;
+use crate::metrics::Page;
+use crate::plane::Plane;
+use crate::workers::{self, Connections, Running, Workers};
+use configuration::Configuration;
+
+/// How long a stopping daemon waits for its last requests.
+const STOP_MAX: Duration = Duration::from_secs(30);
+
+/// Why the daemon does not run.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Failed {
+    /// What was asked for cannot be had: exit 2.
+    #[error("{0}")]
+    Usage(String),
+    /// Something broke: exit 1.
+    #[error("{0}")]
+    Internal(String),
+}
+
+impl Failed {
+    pub(crate) fn code(&self) -> u8 {
+        match self {
+            Self::Usage(_) => 2,
+            Self::Internal(_) => 1,
+        }
+    }
+}
+
+fn usage(error: impl std::fmt::Display) -> Failed {
+    Failed::Usage(error.to_string())
+}
+
+fn internal(what: &str, error: impl std::fmt::Display) -> Failed {
+    Failed::Internal(format!("{what}: {error}"))
+}
+
+/// Runs until a signal says otherwise.
+pub(crate) fn run(typed: cli::Run) -> Result<(), Failed> {
+    limits::raise_open_files();
+    // Before any thread: what a configuration means may ask the resolver, which blocks.
+    let configuration = Arc::new(Configuration::read(typed)?);
+    let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .unwrap();
-    rt.block_on(async {
-        crate::limits::raise_open_files();
-        let bound = crate::workers::bind(&[listen.parse().unwrap()], 2).unwrap();
-        println!("{:?}", bound.addresses);
-        let (workers, mut signals) = crate::workers::Workers::new(bound, &crate::access_log::AccessLog::off(), tokio::runtime::Handle::current());
-        let app = holdfast_config::App { hosts: vec![], paths: vec!["/".into()], strip_prefix: false, release_header: Some("x-release".into()), release: None,
-            probe: holdfast_config::Probe { path: "/up".into(), interval: std::time::Duration::from_secs(1), timeout: std::time::Duration::from_secs(5), passes: 1 },
-            hold: holdfast_config::Hold { max_requests: 10000, max_bytes: 64 << 20, max_wait: std::time::Duration::from_secs(30), max_share: 1.0, when_down: true, resume_rate: holdfast_config::ResumeRate::Auto, answer_probes: true },
-            timeouts: holdfast_config::Timeouts { boot: std::time::Duration::from_secs(60), drain: std::time::Duration::from_secs(30), drain_held: std::time::Duration::from_secs(5), connect: std::time::Duration::from_secs(2), response: std::time::Duration::from_secs(60) } };
-        let name: AppName = "default".parse().unwrap();
-        let plane = workers.plane.clone();
-        plane.configure(&BTreeMap::from([(name.clone(), app)]));
-        let rel = |n: &str| Some(Release { id: n.parse().unwrap(), instances: vec![upstream.parse().unwrap()] });
-        plane.publish(&name, Generation(1), GateId(1), rel("r1"));
-        let _running = workers.start().unwrap();
-        plane.release(&name);
-        let mut gate = 1;
-        let mut stdin = tokio::io::BufReader::new(tokio::io::stdin());
-        let mut line = String::new();
-        use tokio::io::AsyncBufReadExt;
-        loop {
-            tokio::select! {
-                s = signals.next() => { println!("{s:?}"); 
-                    if let plane_signal @ holdfast_control::plane::Signal::LiveDown(..) = s { let _ = plane_signal; let p = plane.clone(); let n = name.clone(); tokio::spawn(async move { tokio::time::sleep(std::time::Duration::from_millis(300)).await; p.release(&n) }); } }
-                n = stdin.read_line(&mut line) => { if n.unwrap() == 0 { std::future::pending::<()>().await; }
-                    match line.trim() {
-                        "hold" => { plane.hold(&name, Cause::Command, Methods::ALL); gate += 1; plane.publish(&name, Generation(gate), GateId(gate), rel("r2")); plane.close(&name, GateId(gate-1), Methods::ALL, false); }
-                        "resume" => plane.release(&name),
-                        "swap" => { gate += 1; plane.publish(&name, Generation(gate), GateId(gate), rel("r3")); plane.close(&name, GateId(gate-1), Methods::ALL, false); plane.release(&name) }
-                        "t" => println!("{:#?}", plane.traffic(&name)),
-                        _ => {}
-                    } line.clear(); }
-            }
+        .map_err(|error| internal("no runtime", error))?;
+    runtime.block_on(serve(configuration))
+}
+
+async fn serve(configuration: Arc<Configuration>) -> Result<(), Failed> {
+    let settings = configuration.now();
+    // Everything that can be refused comes first; nothing is accepted before the table is published.
+    let bound = workers::bind(&addresses(&settings), worker_count(&settings)).map_err(usage)?;
+    let listening = bound.addresses.clone();
+    let admin = admin_listener(&settings).await?;
+    let access_log = access_log(&settings.server.access_log)?;
+    let runtime = tokio::runtime::Handle::current();
+    let (workers, signals) = Workers::new(bound, &access_log, runtime);
+    let plane = workers.plane.clone();
+    let control = ControlPlane::open(options(&settings, &configuration, &plane)?).map_err(usage)?;
+    plane.configure(&settings.apps);
+    let started = control
+        .start(settings.apps.clone(), plane.clone(), signals)
+        .await;
+    let handle = started.map_err(|error| internal("the apps cannot be published", error))?;
+    let running = workers
+        .start()
+        .map_err(|error| internal("the workers", error))?;
+    if let Some((listener, address)) = admin {
+        tracing::info!(admin = %address, "metrics are served");
+        let page = metrics(
+            &plane,
+            &listening,
+            running.connections(),
+            &access_log,
+            handle.swaps(),
+        );
+        tokio::spawn(admin::serve(listener, page));
+    }
+    ready(&listening, &handle);
+    signals::until_stop(&handle).await;
+    stop(running).await;
+    Ok(())
+}
+
+fn addresses(settings: &Settings) -> Vec<SocketAddr> {
+    settings
+        .listen
+        .iter()
+        .map(|listen| listen.address)
+        .collect()
+}
+
+fn worker_count(settings: &Settings) -> usize {
+    match settings.server.workers {
+        0 => available_parallelism().map_or(1, NonZero::get),
+        workers => workers,
+    }
+}
+
+async fn admin_listener(settings: &Settings) -> Result<Option<(TcpListener, SocketAddr)>, Failed> {
+    let Some(admin) = &settings.admin else {
+        return Ok(None);
+    };
+    let failed =
+        |error| Failed::Usage(format!("admin: cannot listen on {}: {error}", admin.listen));
+    let listener = TcpListener::bind(admin.listen).await.map_err(failed)?;
+    let address = listener.local_addr().map_err(failed)?;
+    Ok(Some((listener, address)))
+}
+
+fn access_log(to: &LogTo) -> Result<AccessLog, Failed> {
+    let opened = match to {
+        LogTo::Off => return Ok(AccessLog::off()),
+        LogTo::Stdout => AccessLog::stdout(),
+        LogTo::File(path) => AccessLog::file(path),
+    };
+    opened.map_err(|error| Failed::Usage(format!("the access log cannot be written: {error}")))
+}
+
+fn options(
+    settings: &Settings,
+    configuration: &Arc<Configuration>,
+    plane: &Arc<Plane>,
+) -> Result<Options, Failed> {
+    let nowhere = |what: &str, flag: &str| {
+        let set = "set it, or $XDG_RUNTIME_DIR and $HOME";
+        Failed::Usage(format!(
+            "there is no place for the {what}: {flag} is not given; {set}"
+        ))
+    };
+    let socket = paths::control_socket(settings.control.socket.as_deref())
+        .ok_or_else(|| nowhere("control socket", "--control"))?;
+    let state_dir = paths::state_dir(settings.server.state_dir.as_deref())
+        .ok_or_else(|| nowhere("journal", "--state-dir"))?;
+    // Named users must be able to connect; their uid is checked, so the mode need not keep others out.
+    let users = settings.control.users.clone();
+    let mode = settings.control.mode | if users.is_empty() { 0 } else { 0o066 };
+    let (configuration, plane) = (configuration.clone(), plane.clone());
+    let reload = Arc::new(move || configuration.reload(&plane));
+    Ok(Options {
+        state_dir,
+        socket,
+        mode,
+        users,
+        reload,
+    })
+}
+
+fn metrics(
+    plane: &Arc<Plane>,
+    listening: &[SocketAddr],
+    connections: Connections,
+    access_log: &AccessLog,
+    swaps: Swaps,
+) -> admin::Metrics {
+    let (plane, access_log) = (plane.clone(), access_log.clone());
+    let listeners = listening
+        .iter()
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join(" ");
+    Arc::new(move || {
+        let survey = plane.survey().into_iter();
+        let apps: Vec<_> = survey
+            .map(|survey| {
+                let traffic = plane.traffic(&survey.app.name);
+                (survey, traffic)
+            })
+            .collect();
+        let mut page = Page::default();
+        page.apps(&apps);
+        page.swaps(&swaps.counted());
+        page.process(&listeners, connections.now(), access_log.dropped());
+        page.finish()
+    })
+}
+
+fn ready(listening: &[SocketAddr], handle: &Handle) {
+    let listen = listening
+        .iter()
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join(",");
+    tracing::info!(%listen, pid = std::process::id(), "ready");
+    handle.ready();
+    // Fails only where nobody asked for it.
+    let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
+}
+
+/// Ends as the last request does, or after a limit, or at once on a second signal.
+async fn stop(running: Running) {
+    tracing::info!("stopping: no more connections are accepted");
+    let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
+    tokio::select! {
+        () = running.stop() => tracing::info!("stopped"),
+        () = tokio::time::sleep(STOP_MAX) => {
+            tracing::warn!("stopped with requests still running after {STOP_MAX:?}");
         }
-    });
+        () = signals::stop_asked() => tracing::warn!("stopped at once"),
+    }
 }

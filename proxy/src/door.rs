@@ -6,6 +6,7 @@ use http::Method;
 use swap_core::{Cause, Methods};
 use swap_gate::{Admission, Arrival, Arrived, Reason};
 
+use crate::account::Account;
 use crate::clock;
 use crate::exchange::Exchange;
 use crate::table::{App, Door};
@@ -24,10 +25,14 @@ pub(crate) enum Entry {
     HeldProbe,
 }
 
-/// Asks the door. To be called after the table was read and before the gate is entered: see `swap-gate`.
-pub(crate) fn enter(app: &App, exchange: &Exchange) -> Entry {
+/// Asks the door. To be called after the table was read and before the gate is entered: see `swap-gate`. Who was let
+/// go need not wait again, unless the door has been shut since.
+pub(crate) fn enter(app: &App, exchange: &Exchange, account: &mut Account) -> Entry {
+    if let Some(called_off) = account.take_called_off() {
+        return entry(called_off.wait_again(clock::now()));
+    }
     let method = Methods::one(exchange.head.method.as_str()).bits();
-    if app.door.shut_for() & method == 0 {
+    if account.is_admitted() || app.door.shut_for() & method == 0 {
         return Entry::Open;
     }
     if is_probe(app, exchange) && !app.door.counts(clock::now()).given_up {

@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::Method;
-use swap_core::GateId;
 use swap_gate::Class;
 
 use crate::release::{Instance, LiveRelease, class};
@@ -27,9 +26,9 @@ pub(crate) struct Leased {
     pub(crate) tunnel: Cell<bool>,
 }
 
-/// This gate was closed: a newer table exists.
+/// The gate was closed: a newer table exists.
 #[derive(Debug)]
-pub(crate) struct Closed(pub(crate) GateId);
+pub(crate) struct Closed;
 
 /// Pins the live release of `routed` for one request. `Ok(None)`: the app is empty.
 pub(crate) fn pick(
@@ -42,7 +41,7 @@ pub(crate) fn pick(
     };
     let class = class(method);
     if !live.gate.try_enter(worker, class) {
-        return Err(Closed(live.gate_id));
+        return Err(Closed);
     }
     live.counters.of(worker).in_flight.add(1);
     Ok(Some(Rc::new(Leased {

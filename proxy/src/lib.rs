@@ -3,12 +3,15 @@
 
 mod access_log;
 mod account;
+mod admin;
 mod answer;
 mod body;
+mod check;
+mod cli;
 mod clock;
 mod connection;
 mod counters;
-pub mod daemon;
+mod daemon;
 mod door;
 mod exchange;
 mod forward;
@@ -17,6 +20,7 @@ mod lease;
 mod limits;
 mod linger;
 mod listen;
+mod metrics;
 mod plane;
 mod policy;
 mod release;
@@ -31,3 +35,46 @@ mod watch;
 mod way;
 mod worker;
 mod workers;
+
+use std::ffi::OsString;
+use std::io::Write;
+use std::process::ExitCode;
+
+use clap::Parser;
+use tracing_subscriber::EnvFilter;
+
+/// Acts as the `holdfast` command with these arguments, the program's name first.
+pub fn main_from(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let cli = match cli::Cli::try_parse_from(arguments) {
+        Ok(cli) => cli,
+        Err(error) => {
+            let _ = error.print();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+        }
+    };
+    match cli.verb {
+        cli::Verb::Run(typed) => {
+            begin_log();
+            match daemon::run(typed) {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(failed) => {
+                    let _ = writeln!(std::io::stderr(), "error: {failed}");
+                    ExitCode::from(failed.code())
+                }
+            }
+        }
+        cli::Verb::Check(typed) => ExitCode::from(if check::run(&typed) { 0 } else { 2 }),
+    }
+}
+
+/// The log goes to standard error; `HOLDFAST_LOG` says how much (`warn`, `debug`, `holdfast=trace`).
+fn begin_log() {
+    let filter = EnvFilter::try_from_env("HOLDFAST_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    let colour = std::io::IsTerminal::is_terminal(&std::io::stderr())
+        && std::env::var_os("NO_COLOR").is_none();
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(colour);
+    // Fails if the embedding binary has a log of its own.
+    let _ = log.with_writer(std::io::stderr).try_init();
+}

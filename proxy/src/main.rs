@@ -1,5 +1,7 @@
-//! t
-fn main() {
-    let a: Vec<_> = std::env::args().collect();
-    holdfast::daemon::run_static(&a[1], &a[2]);
+//! The daemon. Everything is in the library, because other binaries of this workspace act as the daemon too.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    holdfast::main_from(std::env::args_os())
 }

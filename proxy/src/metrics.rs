@@ -4,21 +4,11 @@
 use std::fmt::Write;
 use std::time::Duration;
 
+use holdfast_control::Counted;
 use holdfast_control::plane::Traffic;
 
 use crate::counters::{BUCKETS_US, Distribution, Loss, SHED};
 use crate::plane::Survey;
-
-/// What the control plane adds.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Swaps {
-    /// App, outcome, how many.
-    pub(crate) outcomes: Vec<(String, String, u64)>,
-    /// App, phase, the sum of seconds, how many.
-    pub(crate) phases: Vec<(String, &'static str, Duration, u64)>,
-    /// Sum of all publishes.
-    pub(crate) generation: u64,
-}
 
 /// One page of metrics in the making.
 #[derive(Default)]
@@ -31,7 +21,11 @@ impl Page {
 
     /// What is counted for the apps.
     pub(crate) fn apps(&mut self, apps: &[(Survey, Traffic)]) {
-        self.family("holdfast_requests_total", "counter", "Answers of the app, by class of their status.");
+        self.family(
+            "holdfast_requests_total",
+            "counter",
+            "Answers of the app, by class of their status.",
+        );
         for (survey, _) in apps {
             for (release, cells) in &survey.releases {
                 for (class, index) in ["1xx", "2xx", "3xx", "4xx", "5xx"].iter().zip(0..) {
@@ -41,74 +35,154 @@ impl Page {
                 }
             }
         }
-        self.family("holdfast_request_seconds", "histogram", "From the head's arrival to the answer's end, without the time held.");
+        self.family(
+            "holdfast_request_seconds",
+            "histogram",
+            "From the head's arrival to the answer's end, without the time held.",
+        );
         for (survey, _) in apps {
             for (release, cells) in &survey.releases {
                 let labels = [app(survey), ("release", release.as_str())];
                 self.histogram("holdfast_request_seconds", &labels, &cells.seconds());
             }
         }
-        self.family("holdfast_in_flight", "gauge", "Requests running on a release.");
+        self.family(
+            "holdfast_in_flight",
+            "gauge",
+            "Requests running on a release.",
+        );
         for (survey, _) in apps {
             for (release, cells) in &survey.releases {
                 let count = cells.sum(|cells| cells.in_flight.read());
-                self.sample("holdfast_in_flight", &[app(survey), ("release", release.as_str())], count);
+                self.sample(
+                    "holdfast_in_flight",
+                    &[app(survey), ("release", release.as_str())],
+                    count,
+                );
             }
         }
-        self.family("holdfast_hold_seconds", "histogram", "How long requests were held.");
+        self.family(
+            "holdfast_hold_seconds",
+            "histogram",
+            "How long requests were held.",
+        );
         for (survey, _) in apps {
             let held = survey.app.counters.held_seconds();
             self.histogram("holdfast_hold_seconds", &[app(survey)], &held);
         }
-        self.gauge(apps, "holdfast_held_requests", "Requests that wait now.", |traffic| traffic.hold.waiting);
-        self.gauge(apps, "holdfast_held_bytes", "What the waiting requests take.", |traffic| traffic.hold.waiting_bytes);
-        self.family("holdfast_shed_total", "counter", "Requests refused by a hold, by reason.");
+        self.gauge(
+            apps,
+            "holdfast_held_requests",
+            "Requests that wait now.",
+            |traffic| traffic.hold.waiting,
+        );
+        self.gauge(
+            apps,
+            "holdfast_held_bytes",
+            "What the waiting requests take.",
+            |traffic| traffic.hold.waiting_bytes,
+        );
+        self.family(
+            "holdfast_shed_total",
+            "counter",
+            "Requests refused by a hold, by reason.",
+        );
         for (survey, _) in apps {
             for (index, (_, reason)) in SHED.iter().enumerate() {
                 let count = survey.app.counters.sum(|cells| cells.shed[index].read());
-                self.sample("holdfast_shed_total", &[app(survey), ("reason", reason)], count);
+                self.sample(
+                    "holdfast_shed_total",
+                    &[app(survey), ("reason", reason)],
+                    count,
+                );
             }
         }
-        self.family("holdfast_retried_total", "counter", "Requests of which octets were sent twice.");
+        self.family(
+            "holdfast_retried_total",
+            "counter",
+            "Requests of which octets were sent twice.",
+        );
         for (survey, traffic) in apps {
             self.sample("holdfast_retried_total", &[app(survey)], traffic.retried);
         }
         self.family("holdfast_lost_total", "counter", "Accepted requests that ended without the app's answer and without their client leaving.");
         for (survey, _) in apps {
             for loss in Loss::ALL {
-                let count = survey.app.counters.sum(|cells| cells.lost[loss as usize].read());
-                self.sample("holdfast_lost_total", &[app(survey), ("reason", loss.word())], count);
+                let count = survey
+                    .app
+                    .counters
+                    .sum(|cells| cells.lost[loss as usize].read());
+                self.sample(
+                    "holdfast_lost_total",
+                    &[app(survey), ("reason", loss.word())],
+                    count,
+                );
             }
         }
     }
 
     /// What the control plane has done.
-    pub(crate) fn swaps(&mut self, swaps: &Swaps) {
-        self.family("holdfast_swaps_total", "counter", "Promotes and rollbacks that have ended, by outcome.");
-        for (app, outcome, count) in &swaps.outcomes {
-            self.sample("holdfast_swaps_total", &[("app", app), ("outcome", outcome)], *count);
+    pub(crate) fn swaps(&mut self, swaps: &Counted) {
+        self.family(
+            "holdfast_swaps_total",
+            "counter",
+            "Promotes and rollbacks that have ended, by outcome.",
+        );
+        for ((app, outcome), count) in &swaps.outcomes {
+            let labels = [("app", app.as_str()), ("outcome", *outcome)];
+            self.sample("holdfast_swaps_total", &labels, *count);
         }
-        self.family("holdfast_swap_seconds", "summary", "How long the phases of swaps took.");
-        for (app, phase, sum, count) in &swaps.phases {
+        self.family(
+            "holdfast_swap_seconds",
+            "summary",
+            "How long the phases of swaps took.",
+        );
+        for ((app, phase), (sum, count)) in &swaps.phases {
             let labels = [("app", app.as_str()), ("phase", *phase)];
             self.sample("holdfast_swap_seconds_sum", &labels, sum.as_secs_f64());
             self.sample("holdfast_swap_seconds_count", &labels, *count);
         }
-        self.family("holdfast_generation", "gauge", "Number of the published tables; only grows.");
-        self.sample("holdfast_generation", &[], swaps.generation);
+        self.family(
+            "holdfast_generation",
+            "gauge",
+            "Number of the published tables; only grows.",
+        );
+        self.sample(
+            "holdfast_generation",
+            &[],
+            swaps.generations.values().sum::<u64>(),
+        );
     }
 
     /// What is known of the process.
     pub(crate) fn process(&mut self, listeners: &str, connections: usize, log_dropped: u64) {
         self.family("holdfast_connections", "gauge", "Client connections.");
-        self.sample("holdfast_connections", &[("listener", listeners)], connections);
-        self.family("holdfast_access_log_dropped_total", "counter", "Lines of the access log that its reader was too slow for.");
+        self.sample(
+            "holdfast_connections",
+            &[("listener", listeners)],
+            connections,
+        );
+        self.family(
+            "holdfast_access_log_dropped_total",
+            "counter",
+            "Lines of the access log that its reader was too slow for.",
+        );
         self.sample("holdfast_access_log_dropped_total", &[], log_dropped);
         self.family("holdfast_build_info", "gauge", "The version that runs.");
-        self.sample("holdfast_build_info", &[("version", env!("CARGO_PKG_VERSION"))], 1);
+        self.sample(
+            "holdfast_build_info",
+            &[("version", env!("CARGO_PKG_VERSION"))],
+            1,
+        );
     }
 
-    fn gauge(&mut self, apps: &[(Survey, Traffic)], name: &str, help: &str, of: impl Fn(&Traffic) -> u64) {
+    fn gauge(
+        &mut self,
+        apps: &[(Survey, Traffic)],
+        name: &str,
+        help: &str,
+        of: impl Fn(&Traffic) -> u64,
+    ) {
         self.family(name, "gauge", help);
         for (survey, traffic) in apps {
             self.sample(name, &[app(survey)], of(traffic));

@@ -50,6 +50,8 @@ struct Entrance {
     releases: Vec<(ReleaseId, Arc<PerWorker<ReleaseCells>>)>,
     /// Requests that ran when the door was shut: where the pace of the release starts.
     running_before: u32,
+    /// The control plane has said nothing of this app yet: its door is shut until it does.
+    unheard_of: bool,
 }
 
 struct Draining {
@@ -109,6 +111,7 @@ impl Plane {
             draining: Vec::new(),
             releases: Vec::new(),
             running_before: 0,
+            unheard_of: true,
         }
     }
 
@@ -255,7 +258,11 @@ impl Entrance {
 impl DataPlane for Plane {
     fn hold(&self, app: &AppName, cause: Cause, methods: Methods) {
         self.with(app, |entrance| {
-            entrance.running_before = u32::try_from(entrance.running()).unwrap_or(u32::MAX);
+            entrance.unheard_of = false;
+            // A door that is shut already has let everybody run out.
+            if !entrance.app.door.counts(clock::now()).active {
+                entrance.running_before = u32::try_from(entrance.running()).unwrap_or(u32::MAX);
+            }
             entrance.app.door.hold(cause, methods.bits(), clock::now());
         });
     }
@@ -270,12 +277,17 @@ impl DataPlane for Plane {
             let counters = entrance.counters_of(&release.id, workers);
             Arc::new(LiveRelease::new(release, gate, workers, counters))
         });
+        let (first, serves) = (std::mem::take(&mut entrance.unheard_of), live.is_some());
         entrance.set_live(live);
         entrance.forget_releases();
         let door = entrance.app.door.clone();
         self.show(&state);
         // After the publish: who is told that its gate is an old one must find the new table.
         door.set_epoch(gate.0);
+        if first && serves {
+            door.release(0, clock::now());
+            self.runtime.spawn(pace(door));
+        }
     }
 
     fn close(&self, app: &AppName, gate: GateId, methods: Methods, tunnels_too: bool) {
@@ -335,6 +347,7 @@ impl Entrance {
         let now = clock::now();
         let counters = &self.app.counters;
         Traffic {
+            requests: counters.sum(|cells| cells.requests.read()),
             in_flight: self.running(),
             instances: self
                 .app

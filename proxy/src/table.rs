@@ -56,11 +56,6 @@ impl Published {
         self.0.store(Arc::new(table));
     }
 
-    /// A snapshot, for the control plane.
-    pub(crate) fn load(&self) -> Arc<Table> {
-        self.0.load_full()
-    }
-
     /// A reader for one worker.
     pub(crate) fn reader(&self) -> Reader {
         let cache = Cache::new(self.0.clone());

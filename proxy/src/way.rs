@@ -90,32 +90,26 @@ impl Traveller {
                 return self.answer(account, Reason::NoRoute);
             };
             account.routed(&routed);
-            if !account.is_admitted() {
-                match door::enter(routed.app(), &exchange) {
-                    Entry::Open => {}
-                    entry => match self.at_the_door(entry, &mut exchange, &mut account).await {
-                        Ok(()) => continue,
-                        Err(reason) => return self.answer(account, reason),
-                    },
-                }
+            match door::enter(routed.app(), &exchange, &mut account) {
+                Entry::Open => {}
+                entry => match self.at_the_door(entry, &mut exchange, &mut account).await {
+                    Ok(()) => continue,
+                    Err(reason) => return self.answer(account, reason),
+                },
             }
-            let (gate, loss) = match pick(&routed, worker.index, &exchange.head.method) {
-                Ok(Some(lease)) => {
-                    let gate = lease.release().gate_id;
-                    match self.forward(&routed, lease, exchange, account).await {
-                        Ok(response) => return response,
-                        Err((back, account_back, loss)) => {
-                            (exchange, account) = (*back, account_back);
-                            (gate, Some(loss))
-                        }
-                    }
-                }
+            let lease = match pick(&routed, worker.index, &exchange.head.method) {
+                Ok(Some(lease)) => lease,
                 Ok(None) => return self.lose(account, Loss::ConnectRefused),
-                // The release is gone; who was let go in its time asks the door again.
-                Err(Closed(gate)) if account.is_admitted() => (gate, None),
-                Err(Closed(_)) => continue,
+                Err(Closed) => continue,
             };
-            if let Some(loss) = loss.filter(|_| !routed.app().settings.config.hold.when_down) {
+            let gate = lease.release().gate_id;
+            let (back, account_back, loss) =
+                match self.forward(&routed, lease, exchange, account).await {
+                    Ok(response) => return response,
+                    Err(unreachable) => unreachable,
+                };
+            (exchange, account) = (*back, account_back);
+            if !routed.app().settings.config.hold.when_down {
                 return self.lose(account, loss);
             }
             let entry = self.come_back(&routed, gate, &exchange, &mut account);

@@ -1,0 +1,124 @@
+//! An app to put behind the proxy: remembers every request it saw, and can be told to die.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
+
+/// One request that reached the app whole.
+#[derive(Clone, Debug)]
+pub struct Seen {
+    pub method: String,
+    pub target: String,
+    pub fields: http::HeaderMap,
+    pub body: Bytes,
+}
+
+/// A running app. Dropping it closes its listener and resets its connections.
+pub struct App {
+    pub address: SocketAddr,
+    seen: Arc<Mutex<Vec<Seen>>>,
+    task: tokio::task::JoinHandle<()>,
+}
+
+impl App {
+    /// Answers `name` to everything; `/slow/MS` after so many milliseconds; `/up` with 200.
+    pub async fn start(name: &'static str) -> Self {
+        Self::start_at(name, "127.0.0.1:0".parse().unwrap()).await
+    }
+
+    /// The same at an address that was used before.
+    pub async fn start_at(name: &'static str, address: SocketAddr) -> Self {
+        let socket = tokio::net::TcpSocket::new_v4().unwrap();
+        socket.set_reuseaddr(true).unwrap();
+        socket.bind(address).unwrap();
+        let listener = socket.listen(1024).unwrap();
+        let address = listener.local_addr().unwrap();
+        let seen = Arc::<Mutex<Vec<Seen>>>::default();
+        let task = tokio::spawn(serve(listener, name, seen.clone()));
+        Self {
+            address,
+            seen,
+            task,
+        }
+    }
+
+    pub fn seen(&self) -> Vec<Seen> {
+        self.seen.lock().unwrap().clone()
+    }
+
+    /// Those that are no probes.
+    pub fn targets(&self) -> Vec<String> {
+        let seen = self.seen();
+        seen.into_iter()
+            .map(|seen| seen.target)
+            .filter(|target| target != "/up")
+            .collect()
+    }
+
+    /// Ends at once, as `kill -9` would: the listener and every connection are gone.
+    pub async fn kill(self) -> SocketAddr {
+        self.task.abort();
+        while !self.task.is_finished() {
+            tokio::task::yield_now().await;
+        }
+        self.address
+    }
+}
+
+impl Drop for App {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+async fn serve(listener: TcpListener, name: &'static str, seen: Arc<Mutex<Vec<Seen>>>) {
+    let mut connections = JoinSet::new();
+    loop {
+        let (stream, _) = listener.accept().await.unwrap();
+        connections.spawn(connection(stream, name, seen.clone()));
+        while connections.try_join_next().is_some() {}
+    }
+}
+
+async fn connection(stream: TcpStream, name: &'static str, seen: Arc<Mutex<Vec<Seen>>>) {
+    stream.set_nodelay(true).unwrap();
+    let service = service_fn(move |request| answer(request, name, seen.clone()));
+    let connection = hyper::server::conn::http1::Builder::new();
+    let _ = connection
+        .serve_connection(TokioIo::new(stream), service)
+        .await;
+}
+
+async fn answer(
+    request: Request<Incoming>,
+    name: &'static str,
+    seen: Arc<Mutex<Vec<Seen>>>,
+) -> Result<Response<Full<Bytes>>, Infallible> {
+    let (head, body) = request.into_parts();
+    let Ok(body) = body.collect().await else {
+        return Ok(Response::new(Full::default()));
+    };
+    let target = head.uri.to_string();
+    let body = body.to_bytes();
+    let content = format!("{name} {}", body.len());
+    seen.lock().unwrap().push(Seen {
+        method: head.method.to_string(),
+        target: target.clone(),
+        fields: head.headers,
+        body,
+    });
+    if let Some(ms) = target.strip_prefix("/slow/") {
+        tokio::time::sleep(Duration::from_millis(ms.parse().unwrap())).await;
+    }
+    Ok(Response::new(Full::from(content)))
+}

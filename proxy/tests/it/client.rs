@@ -1,0 +1,152 @@
+//! A client that says exactly what it is told, and reads answers octet by octet.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+/// No test waits longer for anything.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+/// One connection.
+pub struct Client {
+    pub stream: TcpStream,
+    read: Vec<u8>,
+}
+
+/// One answer.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: u16,
+    pub head: String,
+    pub body: Vec<u8>,
+}
+
+impl Answer {
+    pub fn field(&self, name: &str) -> Option<&str> {
+        let mut lines = self
+            .head
+            .lines()
+            .skip(1)
+            .filter_map(|line| line.split_once(':'));
+        let found = lines.find(|(found, _)| found.eq_ignore_ascii_case(name));
+        found.map(|(_, value)| value.trim())
+    }
+
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+}
+
+impl Client {
+    pub async fn connect(to: SocketAddr) -> Self {
+        let stream = TcpStream::connect(to).await.unwrap();
+        stream.set_nodelay(true).unwrap();
+        Self {
+            stream,
+            read: Vec::new(),
+        }
+    }
+
+    pub async fn say(&mut self, octets: impl AsRef<[u8]>) {
+        self.stream.write_all(octets.as_ref()).await.unwrap();
+    }
+
+    pub async fn get(&mut self, target: &str) -> Answer {
+        self.say(format!("GET {target} HTTP/1.1\r\nHost: x.test\r\n\r\n"))
+            .await;
+        self.answer().await
+    }
+
+    pub async fn post(&mut self, target: &str, body: &[u8]) -> Answer {
+        let length = body.len();
+        self.say(format!(
+            "POST {target} HTTP/1.1\r\nHost: x.test\r\nContent-Length: {length}\r\n\r\n"
+        ))
+        .await;
+        self.say(body).await;
+        self.answer().await
+    }
+
+    /// The next answer (with a length), or a panic that shows what came instead.
+    pub async fn answer(&mut self) -> Answer {
+        match tokio::time::timeout(PATIENCE, self.try_answer()).await {
+            Ok(Some(answer)) => answer,
+            Ok(None) => panic!("closed after {:?}", String::from_utf8_lossy(&self.read)),
+            Err(_) => panic!("no answer but {:?}", String::from_utf8_lossy(&self.read)),
+        }
+    }
+
+    /// The next answer; None if the connection ends before it is whole.
+    pub async fn try_answer(&mut self) -> Option<Answer> {
+        let end = loop {
+            if let Some(end) = find(&self.read, b"\r\n\r\n") {
+                break end + 4;
+            }
+            self.more().await?;
+        };
+        let head = String::from_utf8(self.read.drain(..end).collect()).unwrap();
+        let status = head[9..12].parse().unwrap();
+        let mut answer = Answer {
+            status,
+            head,
+            body: Vec::new(),
+        };
+        if status == 100 {
+            return Box::pin(self.try_answer()).await;
+        }
+        let length = answer
+            .field("content-length")
+            .map_or(0, |length| length.parse().unwrap());
+        while self.read.len() < length {
+            self.more().await?;
+        }
+        answer.body = self.read.drain(..length).collect();
+        Some(answer)
+    }
+
+    /// Reads until something comes; None at the end.
+    pub async fn more(&mut self) -> Option<()> {
+        match self.stream.read_buf(&mut self.read).await {
+            Ok(octets) if octets > 0 => Some(()),
+            _ => None,
+        }
+    }
+
+    /// Exactly so many octets.
+    pub async fn octets(&mut self, count: usize) -> Vec<u8> {
+        while self.read.len() < count {
+            tokio::time::timeout(PATIENCE, self.more())
+                .await
+                .unwrap()
+                .unwrap();
+        }
+        self.read.drain(..count).collect()
+    }
+
+    /// Whether the connection ends, with nothing more, in time.
+    pub async fn ends(&mut self) -> bool {
+        tokio::time::timeout(PATIENCE, self.more())
+            .await
+            .is_ok_and(|more| more.is_none())
+    }
+}
+
+fn find(octets: &[u8], wanted: &[u8]) -> Option<usize> {
+    octets
+        .windows(wanted.len())
+        .position(|window| window == wanted)
+}
+
+/// Waits, with a deadline, until `holds` says so.
+pub async fn until<F: Future<Output = bool>>(what: &str, mut holds: impl FnMut() -> F) {
+    let deadline = tokio::time::Instant::now() + PATIENCE;
+    while !holds().await {
+        assert!(
+            tokio::time::Instant::now() < deadline,
+            "not in time: {what}"
+        );
+        tokio::time::sleep(Duration::from_millis(5)).await; // Asks again; ends by the deadline.
+    }
+}

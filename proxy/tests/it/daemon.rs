@@ -1,0 +1,149 @@
+//! The real daemon as a child process, and its control socket.
+
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::UnixStream;
+
+use crate::app::App;
+use crate::client::{Client, until};
+
+/// A running daemon. Dropping it ends the process.
+pub struct Daemon {
+    child: Child,
+    pub address: SocketAddr,
+    pub socket: PathBuf,
+    _home: TempDir,
+}
+
+impl Daemon {
+    /// One app, `default`, whose first release is `app`.
+    pub async fn with(app: &App) -> Self {
+        Self::start(&[&format!("--upstream={}", app.address)], "").await
+    }
+
+    /// With more flags, and the text of a configuration (none if empty).
+    pub async fn start(flags: &[&str], config: &str) -> Self {
+        let home = tempfile::tempdir().unwrap();
+        let socket = home.path().join("control.sock");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_holdfast"));
+        command.arg("run").args(flags).arg("--control").arg(&socket);
+        command.arg("--state-dir").arg(home.path().join("state"));
+        command.args(["--listen", "127.0.0.1:0", "--workers", "2"]);
+        if !config.is_empty() {
+            let path = home.path().join("holdfast.toml");
+            std::fs::write(&path, config).unwrap();
+            command.arg("--config").arg(path);
+        }
+        command
+            .env("HOLDFAST_LOG", "info")
+            .env("NO_COLOR", "1")
+            .stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let address = ready_at(&mut child);
+        Self {
+            child,
+            address,
+            socket,
+            _home: home,
+        }
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub async fn client(&self) -> Client {
+        Client::connect(self.address).await
+    }
+
+    /// Says something over the control socket; the status and the answer.
+    pub async fn say(&self, method: &str, path: &str, body: Value) -> (u16, Value) {
+        let mut stream = UnixStream::connect(&self.socket).await.unwrap();
+        let body = body.to_string();
+        let length = body.len();
+        let head = format!(
+            "{method} {path} HTTP/1.1\r\nHost: holdfast\r\nConnection: close\r\n\
+             Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
+        );
+        stream.write_all(head.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        let (head, body) = answer
+            .split_once("\r\n\r\n")
+            .unwrap_or_else(|| panic!("{answer:?}"));
+        let status = head[9..12].parse().unwrap();
+        let value = serde_json::from_str(body).unwrap_or_else(|_| panic!("{answer}"));
+        (status, value)
+    }
+
+    /// A verb of the only app, which must succeed.
+    pub async fn verb(&self, verb: &str, body: Value) -> Value {
+        let (status, answer) = self
+            .say("POST", &format!("/v1/apps/default/{verb}"), body)
+            .await;
+        assert!(status < 300, "{verb}: {status} {answer}");
+        answer
+    }
+
+    /// Promotes `app` under this id, and returns the receipt.
+    pub async fn promote(&self, release: &str, app: &App, more: Value) -> Value {
+        let mut body = serde_json::json!({
+            "release": release, "instance": [app.address.to_string()],
+        });
+        body.as_object_mut()
+            .unwrap()
+            .extend(more.as_object().unwrap().clone());
+        self.verb("promote", body).await
+    }
+
+    pub async fn status(&self) -> Value {
+        self.say("GET", "/v1/status", Value::Null).await.1["apps"]["default"].clone()
+    }
+
+    /// Waits until so many requests are held.
+    pub async fn held(&self, count: u64) {
+        let what = format!("{count} held");
+        until(&what, async || self.status().await["hold"]["held"] == count).await;
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Reads the log until the line `ready` says where, then lets it flow to the test's output.
+fn ready_at(child: &mut Child) -> SocketAddr {
+    let mut log = BufReader::new(child.stderr.take().unwrap());
+    let mut line = String::new();
+    loop {
+        line.clear();
+        assert!(
+            log.read_line(&mut line).unwrap() > 0,
+            "the daemon ended before it was ready"
+        );
+        eprint!("daemon: {line}");
+        if let Some((_, rest)) = line.split_once("listen=") {
+            let address = rest
+                .split([' ', ',', '\n'])
+                .next()
+                .unwrap()
+                .parse()
+                .unwrap();
+            std::thread::spawn(move || {
+                log.lines()
+                    .map_while(Result::ok)
+                    .for_each(|line| eprintln!("daemon: {line}"))
+            });
+            return address;
+        }
+    }
+}

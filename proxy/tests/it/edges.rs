@@ -1,0 +1,87 @@
+//! What a client may say, and what the app is told.
+
+use crate::app::App;
+use crate::daemon::Daemon;
+
+#[tokio::test]
+async fn the_app_is_told_who_asked_and_hop_by_hop_fields_stay_behind() {
+    let app = App::start("a").await;
+    let daemon = Daemon::with(&app).await;
+    let mut client = daemon.client().await;
+    client
+        .say(
+            "GET /x HTTP/1.1\r\nHost: Shop.test:81\r\nConnection: x-private\r\nX-Private: 1\r\n\
+             X-Forwarded-For: 6.6.6.6\r\ntraceparent: 00-a-b-01\r\n\r\n",
+        )
+        .await;
+    assert_eq!(client.answer().await.status, 200);
+    let fields = app
+        .seen()
+        .into_iter()
+        .find(|seen| seen.target == "/x")
+        .unwrap()
+        .fields;
+    assert_eq!(fields["host"], "Shop.test:81");
+    assert_eq!(fields["x-forwarded-for"], "127.0.0.1");
+    assert_eq!(fields["x-forwarded-proto"], "http");
+    assert_eq!(fields["x-forwarded-host"], "Shop.test:81");
+    assert_eq!(fields["traceparent"], "00-a-b-01");
+    assert!(fields.contains_key("x-request-id"));
+    assert!(!fields.contains_key("x-private") && !fields.contains_key("x-held-ms"));
+}
+
+#[tokio::test]
+async fn a_bad_request_is_refused_with_its_reason() {
+    let app = App::start("a").await;
+    let daemon = Daemon::with(&app).await;
+    let mut client = daemon.client().await;
+    client
+        .say("GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n")
+        .await;
+    let answer = client.answer().await;
+    assert_eq!(answer.status, 400);
+    assert!(
+        answer
+            .field("proxy-status")
+            .unwrap()
+            .contains("more than one Host")
+    );
+    assert!(app.targets().is_empty());
+}
+
+#[tokio::test]
+async fn json_is_answered_to_who_accepts_it() {
+    let config = "[[listen]]\naddress = \"127.0.0.1:1\"\n[app.default]\nhosts = [\"a.test\"]\n";
+    let daemon = Daemon::start(&[], config).await;
+    let mut client = daemon.client().await;
+    client
+        .say("GET / HTTP/1.1\r\nHost: b.test\r\nAccept: application/json\r\n\r\n")
+        .await;
+    let answer = client.answer().await;
+    let body: serde_json::Value = serde_json::from_slice(&answer.body).unwrap();
+    assert_eq!(
+        (answer.status, &body["reason"]),
+        (404, &serde_json::json!("no_route"))
+    );
+}
+
+#[tokio::test]
+async fn an_answer_that_breaks_off_is_seen_to_break_off() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        loop {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let _ = tokio::io::AsyncReadExt::read(&mut stream, &mut [0; 4096]).await;
+            let short = b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nonly this";
+            let _ = tokio::io::AsyncWriteExt::write_all(&mut stream, short).await;
+        }
+    });
+    let daemon = Daemon::start(&[&format!("--upstream={address}")], "").await;
+    let mut client = daemon.client().await;
+    client.say("GET / HTTP/1.1\r\nHost: x.test\r\n\r\n").await;
+    let answer = tokio::time::timeout(crate::client::PATIENCE, client.try_answer())
+        .await
+        .unwrap();
+    assert!(answer.is_none(), "{answer:?}");
+}

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::duration::text;
 use crate::{
     Cause, GateId, Generation, Methods, OperationId, ProbeId, Release, ReleaseId, Strategy,
 };
@@ -179,7 +180,10 @@ pub enum Refusal {
     )]
     UnknownRelease(ReleaseId),
     /// The timeouts that were asked for cannot fit into the hold.
-    #[error("drain {drain:?} + boot {boot:?} = {sum:?} do not fit into the hold's limit of {limit:?}", sum = drain.saturating_add(*boot))]
+    #[error(
+        "drain {} + boot {} = {} do not fit into the hold's limit of {}",
+        text(*.drain), text(*.boot), text(.drain.saturating_add(*.boot)), text(*.limit)
+    )]
     DoesNotFit {
         /// Asked for.
         drain: Duration,

@@ -3,6 +3,7 @@
 use crate::{
     Answer, HoldCommand, Methods, Moment, Outcome, Refusal,
     door::{CommandHold, Door},
+    duration,
     operation::{Ask, Operation},
     turn::Turn,
     work::Work,
@@ -126,8 +127,8 @@ impl HoldQuieting {
     }
 
     pub(crate) fn late(self, turn: &mut Turn) -> Work {
-        let took = turn.now - self.op.started;
-        let why = format!("requests that were running had not ended after {took:?}");
+        let given = duration::text(self.until - self.op.started);
+        let why = format!("requests that were running had not ended after {given}");
         self.fail(why, turn)
     }
 

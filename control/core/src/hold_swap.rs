@@ -148,8 +148,8 @@ impl HoldBooting {
     }
 
     pub(crate) fn late(self, turn: &mut Turn) -> Work {
-        let took = self.swap.op.boot.length(turn.now).unwrap_or_default();
-        let why = self.round.clone().why(&self.swap.next, took);
+        let given = self.swap.op.boot.length(self.until).unwrap_or_default();
+        let why = self.round.why(&self.swap.next, given);
         self.end(Outcome::Failed, why, turn)
     }
 

@@ -81,8 +81,7 @@ impl Staging {
     }
 
     pub(crate) fn late(self, turn: &mut Turn) -> Work {
-        let took = turn.now - self.op.started;
-        let why = self.round.clone().why(&self.next, took);
+        let why = self.round.why(&self.next, self.until - self.op.started);
         self.fail(why, turn)
     }
 

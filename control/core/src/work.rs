@@ -1,8 +1,11 @@
 //! The work of an app: the one operation that may be under way, and how far it has come.
 
+use std::time::Duration;
+
 use crate::{
     Moment, OperationId, Outcome, ProbeId, Release, Running,
     draining::Draining,
+    duration,
     hold::HoldQuieting,
     hold_swap::{Commanding, HoldBooting, Quieting},
     operation::Operation,
@@ -72,13 +75,11 @@ impl Round {
         }
     }
 
-    /// What to say of a release that did not pass in time.
-    pub(crate) fn why(self, release: &Release, took: std::time::Duration) -> String {
-        let id = &release.id;
-        match self.failure {
-            Some(failure) => format!("{id} was not ready after {took:?}: {failure}"),
-            None => format!("{id} was not ready after {took:?}: no probe has ended"),
-        }
+    /// What to say of a release that did not pass in the time that it was given.
+    pub(crate) fn why(&self, release: &Release, given: Duration) -> String {
+        let failure = self.failure.as_deref().unwrap_or("no probe has ended");
+        let (id, given) = (&release.id, duration::text(given));
+        format!("{id} was not ready after {given}: {failure}")
     }
 }
 

@@ -86,5 +86,5 @@ fn the_gravest_refusal_is_the_one_that_is_told() {
         instances: vec![address("d")],
         ..ask
     };
-    assert!(asked(&mut play, &ask).starts_with("refused: drain 0ns + boot 31s"));
+    assert!(asked(&mut play, &ask).starts_with("refused: drain 0s + boot 31s"));
 }

@@ -83,7 +83,7 @@ fn a_release_that_never_gets_ready_fails_with_its_last_probe() {
         play.wait(LIMITS.boot),
         [
             "stop probe 1",
-            "p ends failed: b was not ready after 60s: 127.0.0.1:3002 answered 503 to GET /up"
+            "p ends failed: b was not ready after 1m: 127.0.0.1:3002 answered 503 to GET /up"
         ]
     );
     assert_eq!(play.state(), "steady, live a");

@@ -42,7 +42,7 @@ fn one_that_does_not_pass_is_not_staged() {
         play.wait(LIMITS.boot),
         [
             "stop probe 1",
-            "s ends failed: b was not ready after 60s: refused"
+            "s ends failed: b was not ready after 1m: refused"
         ]
     );
     assert!(play.app.staged().is_empty());

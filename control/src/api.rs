@@ -367,8 +367,9 @@ impl Api {
             Some(id) => Some(id.parse().map_err(|_| problem::unknown_operation(id))?),
             None => None,
         };
-        // Who asks for an operation may be late: its events that are kept are told.
-        let after = after.or(operation.is_some().then_some(0));
+        // Who asks for an operation may be late: its events that are kept are told. So they are to who asks for them.
+        let past = operation.is_some() || parameter(request.uri().query(), "past") == Some("true");
+        let after = after.or(past.then_some(0));
         Ok(stream::of_events(operation, self.events.subscribe(after)))
     }
 }

@@ -3,6 +3,7 @@
 //!
 //! The data plane is behind one trait, [`plane::DataPlane`]; nothing here ever touches a request.
 
+pub mod client;
 pub mod paths;
 pub mod wire;
 

@@ -1,224 +1,257 @@
-//! The journal's file: append and sync, cut a torn tail, rewrite when it is long.
+//! The journal's file: append and sync, cut what was torn, rewrite when it is long or can no longer be trusted.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::fs::FileExt;
 
-use rustix::fs::{FlockOperation, flock};
-
-use super::record::{FORMAT, Record, Unreadable};
+use super::directory::{StateDirectory, private_file};
+use super::line;
+use super::record::{Header, Record};
+use super::replay::replay;
 use super::{History, JournalError};
 
 /// A file longer than this, and twice as long as after its last rewrite, is rewritten.
 const LONG_BYTES: u64 = 1 << 20;
 
+#[derive(Debug)]
 pub(super) struct JournalFile {
-    directory: PathBuf,
-    path: PathBuf,
+    directory: StateDirectory,
     file: File,
+    /// The number of the last record.
+    seq: u64,
     /// Up to here every record is good and durable.
     good_bytes: u64,
     rewritten_bytes: u64,
-    /// Held while the daemon lives.
-    _lock: File,
+    /// What is on the disk is not known: a sync failed, or a torn record could not be cut. Nothing more is appended
+    /// before the whole file has been written anew.
+    suspect: bool,
 }
 
 impl JournalFile {
-    pub(super) fn open(directory: &Path) -> Result<(Self, History), JournalError> {
-        let failed = |what| {
-            move |error| JournalError::Io {
-                what,
-                path: directory.to_owned(),
-                error,
+    /// Opens the journal of this directory; makes one where there is none.
+    pub(super) fn open(directory: StateDirectory) -> Result<(Self, History), JournalError> {
+        let path = directory.journal();
+        let octets = match fs::read(&path) {
+            Ok(octets) => octets,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Self::begin(directory);
             }
+            Err(error) => return Err(JournalError::io("reading", &path)(error)),
         };
-        DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(directory)
-            .map_err(failed("making the state directory"))?;
-        let lock = lock(directory)?;
-        let path = directory.join("journal");
-        let mut file = open(&path).map_err(failed("opening the journal"))?;
-        let mut octets = Vec::new();
-        file.read_to_end(&mut octets)
-            .map_err(failed("reading the journal"))?;
-        let (history, good_bytes) = read(&octets, &path)?;
-        if good_bytes < octets.len() as u64 {
-            tracing::warn!(
-                path = %path.display(), bytes = octets.len() as u64 - good_bytes,
-                "the journal's torn tail is cut"
-            );
-            file.set_len(good_bytes)
-                .map_err(failed("cutting the torn tail"))?;
+        let replayed = replay(&octets, &path)?;
+        let file = private_file()
+            .open(&path)
+            .map_err(JournalError::io("opening", &path))?;
+        let mut this = Self {
+            directory,
+            file,
+            seq: replayed.seq,
+            good_bytes: replayed.good_bytes,
+            rewritten_bytes: 0,
+            suspect: false,
+        };
+        let torn = octets.len() as u64 - replayed.good_bytes;
+        if torn > 0 {
+            tracing::warn!(path = %path.display(), bytes = torn, "the journal's torn tail is cut");
+            this.cut();
         }
-        file.sync_all().map_err(failed("syncing the journal"))?;
-        sync_directory(directory).map_err(failed("syncing the state directory"))?;
-        let directory = directory.to_owned();
+        Ok((this, replayed.history))
+    }
+
+    fn begin(directory: StateDirectory) -> Result<(Self, History), JournalError> {
+        let path = directory.journal();
+        let history = History::new();
+        let text = snapshot(&history, 0).map_err(JournalError::io("writing", &path))?;
+        let file = directory
+            .replace_journal(&text)
+            .and_then(|file| directory.sync().map(|()| file))
+            .map_err(JournalError::io("making the journal", &path))?;
         let this = Self {
             directory,
-            path,
             file,
-            good_bytes,
-            rewritten_bytes: 0,
-            _lock: lock,
+            seq: 0,
+            good_bytes: text.len() as u64,
+            rewritten_bytes: text.len() as u64,
+            suspect: false,
         };
         Ok((this, history))
     }
 
-    /// Durable when this returns. After an error the file is as it was before.
-    pub(super) fn append(&mut self, record: &Record) -> Result<(), JournalError> {
-        let line = record.to_line();
-        let written = self.write(line.as_bytes());
-        if let Err(error) = written {
-            // What was written in part must not stand before the next record.
-            let _ = self.file.set_len(self.good_bytes);
-            return Err(JournalError::Io {
-                what: "writing",
-                path: self.path.clone(),
-                error,
-            });
+    /// Durable when this returns; after an error it is as if nothing had been asked. `history` is what the records so
+    /// far tell.
+    pub(super) fn append(
+        &mut self,
+        record: &mut Record,
+        history: &History,
+    ) -> Result<(), JournalError> {
+        if self.suspect {
+            self.rewrite(history)?;
         }
-        self.good_bytes += line.len() as u64;
+        record.seq = self.seq + 1;
+        let written = line::write(record).map_err(io::Error::from);
+        let written = written.and_then(|line| {
+            self.file.write_all_at(line.as_bytes(), self.good_bytes)?;
+            Ok(line.len() as u64)
+        });
+        let length = written.map_err(|error| {
+            self.cut();
+            JournalError::io("writing", &self.directory.journal())(error)
+        })?;
+        self.file.sync_data().map_err(|error| {
+            self.cut();
+            // The kernel may have dropped what it could not write, and says so only once.
+            self.suspect = true;
+            JournalError::io("syncing", &self.directory.journal())(error)
+        })?;
+        self.seq = record.seq;
+        self.good_bytes += length;
         Ok(())
-    }
-
-    fn write(&mut self, line: &[u8]) -> io::Result<()> {
-        self.file.set_len(self.good_bytes)?;
-        self.file.seek(SeekFrom::Start(self.good_bytes))?;
-        self.file.write_all(line)?;
-        self.file.sync_data()
     }
 
     pub(super) fn is_long(&self) -> bool {
         self.good_bytes > LONG_BYTES.max(2 * self.rewritten_bytes)
     }
 
-    /// Replaces the file by what of it still counts: write aside, sync, rename, sync the directory.
-    pub(super) fn compact(&mut self, history: &History) -> Result<(), JournalError> {
-        let aside = self.directory.join("journal.new");
-        let failed = |error| JournalError::Io {
-            what: "rewriting",
-            path: self.path.clone(),
-            error,
-        };
-        let text: String = history
-            .iter()
-            .flat_map(|(app, past)| records(app, past))
-            .collect();
-        let _ = fs::remove_file(&aside);
-        let mut file = open(&aside).map_err(failed)?;
-        let replace = |file: &mut File| {
-            file.write_all(text.as_bytes())?;
-            file.sync_all()?;
-            fs::rename(&aside, &self.path)?;
-            sync_directory(&self.directory)
-        };
-        replace(&mut file).map_err(failed)?;
+    /// Replaces the file by what of it still counts.
+    pub(super) fn rewrite(&mut self, history: &History) -> Result<(), JournalError> {
+        let path = self.directory.journal();
+        let text = snapshot(history, self.seq).map_err(JournalError::io("rewriting", &path))?;
+        let file = self
+            .directory
+            .replace_journal(&text)
+            .map_err(JournalError::io("rewriting", &path))?;
+        // From here on the new file has the name, so it is the one to append to, whatever follows.
         self.file = file;
+        self.seq += history.len() as u64;
         self.good_bytes = text.len() as u64;
         self.rewritten_bytes = self.good_bytes;
+        self.suspect = true;
+        self.directory
+            .sync()
+            .map_err(JournalError::io("syncing the state directory of", &path))?;
+        self.suspect = false;
         Ok(())
     }
-}
 
-/// An app's receipts, each in a record of its own, and its state in the last one.
-fn records(app: &swap_core::AppName, past: &super::Past) -> Vec<String> {
-    let record = |receipt| Record {
-        v: FORMAT,
-        at: crate::events::wall_now(),
-        app: app.clone(),
-        saved: past.saved.clone(),
-        live_since: past.live_since.clone(),
-        receipt,
-    };
-    let receipts = past.receipts.iter().cloned().map(Some);
-    let all = receipts.chain(past.receipts.is_empty().then_some(None));
-    all.map(|receipt| record(receipt).to_line()).collect()
-}
-
-fn open(path: &Path) -> io::Result<File> {
-    OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o600)
-        .open(path)
-}
-
-fn sync_directory(directory: &Path) -> io::Result<()> {
-    File::open(directory)?.sync_all()
-}
-
-/// One daemon for one state directory. The lock goes with the process, however it ends.
-fn lock(directory: &Path) -> Result<File, JournalError> {
-    let path = directory.join("lock");
-    let failed = |error| JournalError::Io {
-        what: "locking",
-        path: path.clone(),
-        error,
-    };
-    let mut file = open(&path).map_err(failed)?;
-    if flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
-        let mut pid = String::new();
-        let _ = file.read_to_string(&mut pid);
-        return Err(JournalError::InUse {
-            path: directory.to_owned(),
-            pid: pid.trim().to_owned(),
-        });
+    /// Takes back whatever stands behind the last good record.
+    fn cut(&mut self) {
+        let cut = self
+            .file
+            .set_len(self.good_bytes)
+            .and_then(|()| self.file.sync_data());
+        self.suspect |= cut.is_err();
     }
-    file.set_len(0).map_err(failed)?;
-    writeln!(file, "{}", std::process::id()).map_err(failed)?;
-    Ok(file)
 }
 
-/// The history, and how many octets of the file are good. A record that is broken is a torn tail only if nothing good
-/// follows.
-fn read(octets: &[u8], path: &Path) -> Result<(History, u64), JournalError> {
-    let mut history = History::new();
-    let mut good = 0;
-    let mut torn: Option<(usize, String)> = None;
-    for (number, line) in octets.split_inclusive(|octet| *octet == b'\n').enumerate() {
-        let whole = line.strip_suffix(b"\n");
-        let record = match whole {
-            Some(line) => Record::from_line(line),
-            None => Err(Unreadable::Broken("cut off".into())),
+/// A whole journal: a header, and one record for each app.
+fn snapshot(history: &History, seq: u64) -> io::Result<String> {
+    let mut text = line::write(&Header::after(seq))?;
+    for (past, seq) in history.iter().zip(seq + 1..) {
+        let mut record = Record::of_past(past.0, past.1);
+        record.seq = seq;
+        text += &line::write(&record)?;
+    }
+    Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::record::{Lasting, Origin};
+    use super::*;
+    use swap_core::Saved;
+
+    fn open(path: &std::path::Path) -> (JournalFile, History) {
+        JournalFile::open(StateDirectory::take(path).unwrap()).unwrap()
+    }
+
+    fn record(app: &str, generation: u64) -> Record {
+        let saved = Saved {
+            generation: swap_core::Generation(generation),
+            ..Saved::default()
         };
-        match (record, &torn) {
-            (Ok(record), None) => {
-                record.fold_into(&mut history);
-                good += line.len() as u64;
-            }
-            (Ok(_), Some((line, why))) => {
-                let (path, line, why) = (path.to_owned(), *line, why.clone());
-                return Err(JournalError::Damaged { path, line, why });
-            }
-            (Err(Unreadable::Newer(found)), _) => {
-                let path = path.to_owned();
-                return Err(JournalError::Newer {
-                    path,
-                    found,
-                    known: FORMAT,
-                });
-            }
-            (Err(Unreadable::Broken(why)), None) => torn = Some((number + 1, why)),
-            (Err(Unreadable::Broken(_)), Some(_)) => {}
-        }
+        let lasting = Lasting {
+            saved,
+            live_since: None,
+            passed: Default::default(),
+        };
+        let origin = Origin {
+            verb: "test",
+            by: None,
+        };
+        Record::new(app.parse().unwrap(), origin, lasting, Vec::new())
     }
-    // Garbage that never held a record is no torn tail of ours.
-    match torn {
-        Some((line, why)) if good == 0 && octets.len() > TORN_FIRST_BYTES_MAX => {
-            Err(JournalError::Damaged {
-                path: path.to_owned(),
-                line,
-                why,
-            })
+
+    fn append(file: &mut JournalFile, history: &mut History, record: Record) {
+        let mut record = record;
+        file.append(&mut record, history).unwrap();
+        record.fold_into(history);
+    }
+
+    #[test]
+    fn what_was_rewritten_can_be_appended_to_and_reads_back_the_same() {
+        let place = tempfile::tempdir().unwrap();
+        let (mut file, mut history) = open(place.path());
+        for generation in 1..=20 {
+            append(&mut file, &mut history, record("web", generation));
+            append(&mut file, &mut history, record("api", 100 + generation));
         }
-        _ => Ok((history, good)),
+        file.rewrite(&history).unwrap();
+        append(&mut file, &mut history, record("web", 21));
+        drop(file);
+        let (_, read) = open(place.path());
+        let generations = |history: &History| {
+            history
+                .values()
+                .map(|past| past.saved.generation.0)
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(generations(&read), [120, 21]);
+        assert_eq!(generations(&read), generations(&history));
+    }
+
+    #[test]
+    fn a_suspect_file_is_written_anew_before_anything_is_appended() {
+        let place = tempfile::tempdir().unwrap();
+        let (mut file, mut history) = open(place.path());
+        append(&mut file, &mut history, record("web", 1));
+        // As after a sync that failed: a whole record stands behind the last one that counts.
+        let mut refused = record("web", 99);
+        refused.seq = file.seq + 1;
+        let line = line::write(&refused).unwrap();
+        file.file
+            .write_all_at(line.as_bytes(), file.good_bytes)
+            .unwrap();
+        file.suspect = true;
+        append(&mut file, &mut history, record("web", 2));
+        drop(file);
+        let (_, read) = open(place.path());
+        let web = &read[&"web".parse().unwrap()];
+        assert_eq!(web.saved.generation.0, 2);
+    }
+
+    #[test]
+    fn a_missing_record_is_damage() {
+        let place = tempfile::tempdir().unwrap();
+        let (mut file, mut history) = open(place.path());
+        for generation in 1..=3 {
+            append(&mut file, &mut history, record("web", generation));
+        }
+        drop(file);
+        let path = place.path().join("journal");
+        let text = fs::read_to_string(&path).unwrap();
+        let without: String = text
+            .split_inclusive('\n')
+            .enumerate()
+            .filter(|(at, _)| *at != 2)
+            .map(|(_, line)| line)
+            .collect();
+        fs::write(&path, without).unwrap();
+        let error = JournalFile::open(StateDirectory::take(place.path()).unwrap()).unwrap_err();
+        assert!(
+            error
+                .to_string()
+                .contains("line 3: record 3 follows record 1"),
+            "{error}"
+        );
     }
 }
-
-/// A first record that was cut off is shorter than this; more octets without one record are not from us.
-const TORN_FIRST_BYTES_MAX: usize = 64 * 1024;

@@ -1,75 +1,126 @@
-//! One line of the journal.
+//! What the journal's lines say: first a header, then records, numbered without a gap.
+
+use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
-use swap_core::{AppName, Saved};
+use swap_core::{AppName, ReleaseId, Saved};
 
-use super::{History, RECEIPTS_MAX};
+use super::line::FORMAT;
+use super::{History, Past, RECEIPTS_MAX};
+use crate::wall::wall_now;
 use crate::wire::Receipt;
 
-/// The format that is written. Every older one is read for ever.
-pub(crate) const FORMAT: u32 = 1;
-
-/// What happened to an app: its whole lasting state afterwards, and the receipt if an operation ended.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct Record {
-    /// The format.
-    pub(crate) v: u32,
-    /// When, by the wall clock (RFC 3339). For people.
-    pub(crate) at: String,
-    pub(crate) app: AppName,
-    pub(crate) saved: Saved,
-    /// When the live release took over.
-    #[serde(default)]
-    pub(crate) live_since: Option<String>,
-    #[serde(default)]
-    pub(crate) receipt: Option<Receipt>,
+/// The first line. A file without it is not a journal, so an empty one is never taken for "no release yet".
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Header {
+    v: u32,
+    /// For whoever looks into the file.
+    journal: String,
+    /// The number of the last record before this file began; the next one is one more.
+    pub(super) seq: u64,
 }
 
-/// Just the format, to be read first.
-#[derive(Deserialize)]
-struct Version {
+impl Header {
+    pub(super) fn after(seq: u64) -> Self {
+        let journal = "holdfast".to_owned();
+        Self {
+            v: FORMAT,
+            journal,
+            seq,
+        }
+    }
+}
+
+/// What happened to an app: its whole lasting state afterwards, so that the last record is all that counts.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Record {
     v: u32,
+    /// One more than that of the record before.
+    #[serde(default)]
+    pub(super) seq: u64,
+    /// When, by the wall clock (RFC 3339). For people.
+    at: String,
+    app: AppName,
+    /// What it was: a verb, or what was observed.
+    #[serde(default)]
+    verb: String,
+    /// Who said so: `uid 0`. None if nobody did.
+    #[serde(default)]
+    by: Option<String>,
+    saved: Saved,
+    /// When the live release took over.
+    #[serde(default)]
+    live_since: Option<String>,
+    /// Releases that have passed their probe.
+    #[serde(default)]
+    passed: BTreeSet<ReleaseId>,
+    /// Of the operations that ended with it.
+    #[serde(default)]
+    receipts: Vec<Receipt>,
+}
+
+/// What is lasting of an app, but for its receipts.
+#[derive(Clone, Debug)]
+pub(crate) struct Lasting {
+    pub(crate) saved: Saved,
+    pub(crate) live_since: Option<String>,
+    pub(crate) passed: BTreeSet<ReleaseId>,
+}
+
+/// What made a record necessary.
+#[derive(Clone, Debug)]
+pub(crate) struct Origin {
+    /// A verb, or what was observed.
+    pub(crate) verb: &'static str,
+    /// Who said so.
+    pub(crate) by: Option<String>,
 }
 
 impl Record {
+    /// A record that has no number yet.
+    pub(crate) fn new(
+        app: AppName,
+        origin: Origin,
+        lasting: Lasting,
+        receipts: Vec<Receipt>,
+    ) -> Self {
+        let Lasting {
+            saved,
+            live_since,
+            passed,
+        } = lasting;
+        Self {
+            v: FORMAT,
+            seq: 0,
+            at: wall_now(),
+            app,
+            verb: origin.verb.to_owned(),
+            by: origin.by,
+            saved,
+            live_since,
+            passed,
+            receipts,
+        }
+    }
+
+    /// One record that stands for everything that was known of an app.
+    pub(super) fn of_past(app: &AppName, past: &Past) -> Self {
+        let origin = Origin {
+            verb: "snapshot",
+            by: None,
+        };
+        let receipts = past.receipts.iter().cloned().collect();
+        Self::new(app.clone(), origin, past.lasting(), receipts)
+    }
+
     /// What the history is after this.
     pub(super) fn fold_into(self, history: &mut History) {
         let past = history.entry(self.app).or_default();
         past.saved = self.saved;
         past.live_since = self.live_since;
-        past.receipts.extend(self.receipt);
+        past.passed = self.passed;
+        past.receipts.extend(self.receipts);
         let excess = past.receipts.len().saturating_sub(RECEIPTS_MAX);
         past.receipts.drain(..excess);
     }
-
-    /// `CHECKSUM JSON`, with its newline.
-    pub(super) fn to_line(&self) -> String {
-        // A record has only string keys and no floats that JSON lacks, so it can be written.
-        let json = serde_json::to_string(self).unwrap_or_default();
-        format!("{:08x} {json}\n", crc32fast::hash(json.as_bytes()))
-    }
-
-    /// Reads a line without its newline.
-    pub(super) fn from_line(line: &[u8]) -> Result<Self, Unreadable> {
-        let text = str::from_utf8(line).map_err(|_| Unreadable::Broken("not UTF-8".into()))?;
-        let (sum, json) = text
-            .split_once(' ')
-            .ok_or_else(|| Unreadable::Broken("no checksum".into()))?;
-        if u32::from_str_radix(sum, 16) != Ok(crc32fast::hash(json.as_bytes())) {
-            return Err(Unreadable::Broken("the checksum does not match".into()));
-        }
-        let broken = |error: serde_json::Error| Unreadable::Broken(error.to_string());
-        let Version { v } = serde_json::from_str(json).map_err(broken)?;
-        if v > FORMAT {
-            return Err(Unreadable::Newer(v));
-        }
-        serde_json::from_str(json).map_err(broken)
-    }
-}
-
-/// Why a line is no record.
-#[derive(Debug)]
-pub(super) enum Unreadable {
-    Broken(String),
-    Newer(u32),
 }

@@ -17,7 +17,9 @@ pub(crate) async fn run(asked: &Asked, typed: cli::Hold) -> Result<Exit, ClientE
         timeout,
         reason,
     } = typed;
-    let upper = |names: Vec<String>| names.iter().map(|name| name.to_ascii_uppercase()).collect();
+    let upper = |names: Vec<String>| -> Vec<String> {
+        names.iter().map(|name| name.to_ascii_uppercase()).collect()
+    };
     let methods = match methods
         .map(|names| Methods::try_from(upper(names)))
         .transpose()

@@ -25,6 +25,8 @@ pub(super) async fn run(
     let mut stream = asked.client.post_and_listen(path, body).await?;
     let mut progress = Progress::new();
     let mut operation = None;
+    // Whatever the daemon says: a migration runs once.
+    let mut command = Some(command);
     let receipt = loop {
         match next(&mut stream).await {
             Ok(Some((id, app, what))) => {
@@ -34,7 +36,9 @@ pub(super) async fn run(
                     What::Receipt { receipt } => break receipt,
                     What::Phase { phase, .. } if phase == "command" => {
                         progress.end();
-                        let Some(id) = &operation else { continue };
+                        let (Some(id), Some(command)) = (&operation, command.take()) else {
+                            continue;
+                        };
                         let end = execute(command, app.as_ref(), release).await;
                         report(&asked.client, id, end).await?;
                     }

@@ -65,7 +65,9 @@ impl Published {
 }
 
 /// A worker's reader. Reading costs one load; a snapshot may live across awaits (it is an `Rc`, not a guard).
-pub(crate) struct Reader(RefCell<(Cache<Arc<ArcSwap<Table>>, Arc<Table>>, Snapshot)>);
+pub(crate) struct Reader(RefCell<(Newest, Snapshot)>);
+
+type Newest = Cache<Arc<ArcSwap<Table>>, Arc<Table>>;
 
 /// One snapshot, shared by the requests of a worker.
 pub(crate) type Snapshot = Rc<Arc<Table>>;

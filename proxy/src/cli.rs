@@ -26,7 +26,7 @@ pub(crate) struct Run {
     /// The configuration file; without one there is a single app, `default`
     #[arg(long, value_name = "FILE", env = "HOLDFAST_CONFIG")]
     pub(crate) config: Option<PathBuf>,
-    /// Where clients connect, instead of the file's [[listen]]; may be given several times
+    /// Where clients connect, instead of the file's listeners; may be given several times
     #[arg(long, value_name = "ADDR")]
     pub(crate) listen: Vec<SocketAddr>,
     /// An instance of the app's first release, `host:port` or `unix:/path`; may be given several times

@@ -16,28 +16,27 @@ use tokio::task::JoinSet;
 
 /// One request that reached the app whole.
 #[derive(Clone, Debug)]
-pub struct Seen {
-    pub method: String,
-    pub target: String,
-    pub fields: http::HeaderMap,
-    pub body: Bytes,
+pub(crate) struct Seen {
+    pub(crate) target: String,
+    pub(crate) fields: http::HeaderMap,
+    pub(crate) body: Bytes,
 }
 
 /// A running app. Dropping it closes its listener and resets its connections.
-pub struct App {
-    pub address: SocketAddr,
+pub(crate) struct App {
+    pub(crate) address: SocketAddr,
     seen: Arc<Mutex<Vec<Seen>>>,
     task: tokio::task::JoinHandle<()>,
 }
 
 impl App {
     /// Answers `name` to everything; `/slow/MS` after so many milliseconds; `/up` with 200.
-    pub async fn start(name: &'static str) -> Self {
+    pub(crate) async fn start(name: &'static str) -> Self {
         Self::start_at(name, "127.0.0.1:0".parse().unwrap()).await
     }
 
     /// The same at an address that was used before.
-    pub async fn start_at(name: &'static str, address: SocketAddr) -> Self {
+    pub(crate) async fn start_at(name: &'static str, address: SocketAddr) -> Self {
         let socket = tokio::net::TcpSocket::new_v4().unwrap();
         socket.set_reuseaddr(true).unwrap();
         socket.bind(address).unwrap();
@@ -52,12 +51,12 @@ impl App {
         }
     }
 
-    pub fn seen(&self) -> Vec<Seen> {
+    pub(crate) fn seen(&self) -> Vec<Seen> {
         self.seen.lock().unwrap().clone()
     }
 
     /// Those that are no probes.
-    pub fn targets(&self) -> Vec<String> {
+    pub(crate) fn targets(&self) -> Vec<String> {
         let seen = self.seen();
         seen.into_iter()
             .map(|seen| seen.target)
@@ -66,7 +65,7 @@ impl App {
     }
 
     /// Ends at once, as `kill -9` would: the listener and every connection are gone.
-    pub async fn kill(self) -> SocketAddr {
+    pub(crate) async fn kill(self) -> SocketAddr {
         self.task.abort();
         while !self.task.is_finished() {
             tokio::task::yield_now().await;
@@ -112,7 +111,6 @@ async fn answer(
     let body = body.to_bytes();
     let content = format!("{name} {}", body.len());
     seen.lock().unwrap().push(Seen {
-        method: head.method.to_string(),
         target: target.clone(),
         fields: head.headers,
         body,

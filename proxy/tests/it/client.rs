@@ -7,24 +7,24 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 /// No test waits longer for anything.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// One connection.
-pub struct Client {
-    pub stream: TcpStream,
+pub(crate) struct Client {
+    pub(crate) stream: TcpStream,
     read: Vec<u8>,
 }
 
 /// One answer.
 #[derive(Debug)]
-pub struct Answer {
-    pub status: u16,
-    pub head: String,
-    pub body: Vec<u8>,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) head: String,
+    pub(crate) body: Vec<u8>,
 }
 
 impl Answer {
-    pub fn field(&self, name: &str) -> Option<&str> {
+    pub(crate) fn field(&self, name: &str) -> Option<&str> {
         let mut lines = self
             .head
             .lines()
@@ -34,13 +34,13 @@ impl Answer {
         found.map(|(_, value)| value.trim())
     }
 
-    pub fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
     }
 }
 
 impl Client {
-    pub async fn connect(to: SocketAddr) -> Self {
+    pub(crate) async fn connect(to: SocketAddr) -> Self {
         let stream = TcpStream::connect(to).await.unwrap();
         stream.set_nodelay(true).unwrap();
         Self {
@@ -49,17 +49,17 @@ impl Client {
         }
     }
 
-    pub async fn say(&mut self, octets: impl AsRef<[u8]>) {
+    pub(crate) async fn say(&mut self, octets: impl AsRef<[u8]>) {
         self.stream.write_all(octets.as_ref()).await.unwrap();
     }
 
-    pub async fn get(&mut self, target: &str) -> Answer {
+    pub(crate) async fn get(&mut self, target: &str) -> Answer {
         self.say(format!("GET {target} HTTP/1.1\r\nHost: x.test\r\n\r\n"))
             .await;
         self.answer().await
     }
 
-    pub async fn post(&mut self, target: &str, body: &[u8]) -> Answer {
+    pub(crate) async fn post(&mut self, target: &str, body: &[u8]) -> Answer {
         let length = body.len();
         self.say(format!(
             "POST {target} HTTP/1.1\r\nHost: x.test\r\nContent-Length: {length}\r\n\r\n"
@@ -70,7 +70,7 @@ impl Client {
     }
 
     /// The next answer (with a length), or a panic that shows what came instead.
-    pub async fn answer(&mut self) -> Answer {
+    pub(crate) async fn answer(&mut self) -> Answer {
         match tokio::time::timeout(PATIENCE, self.try_answer()).await {
             Ok(Some(answer)) => answer,
             Ok(None) => panic!("closed after {:?}", String::from_utf8_lossy(&self.read)),
@@ -79,7 +79,7 @@ impl Client {
     }
 
     /// The next answer; None if the connection ends before it is whole.
-    pub async fn try_answer(&mut self) -> Option<Answer> {
+    pub(crate) async fn try_answer(&mut self) -> Option<Answer> {
         let end = loop {
             if let Some(end) = find(&self.read, b"\r\n\r\n") {
                 break end + 4;
@@ -107,7 +107,7 @@ impl Client {
     }
 
     /// Reads until something comes; None at the end.
-    pub async fn more(&mut self) -> Option<()> {
+    pub(crate) async fn more(&mut self) -> Option<()> {
         match self.stream.read_buf(&mut self.read).await {
             Ok(octets) if octets > 0 => Some(()),
             _ => None,
@@ -115,7 +115,7 @@ impl Client {
     }
 
     /// Exactly so many octets.
-    pub async fn octets(&mut self, count: usize) -> Vec<u8> {
+    pub(crate) async fn octets(&mut self, count: usize) -> Vec<u8> {
         while self.read.len() < count {
             tokio::time::timeout(PATIENCE, self.more())
                 .await
@@ -126,7 +126,7 @@ impl Client {
     }
 
     /// Whether the connection ends, with nothing more, in time.
-    pub async fn ends(&mut self) -> bool {
+    pub(crate) async fn ends(&mut self) -> bool {
         tokio::time::timeout(PATIENCE, self.more())
             .await
             .is_ok_and(|more| more.is_none())
@@ -140,7 +140,7 @@ fn find(octets: &[u8], wanted: &[u8]) -> Option<usize> {
 }
 
 /// Waits, with a deadline, until `holds` says so.
-pub async fn until<F: Future<Output = bool>>(what: &str, mut holds: impl FnMut() -> F) {
+pub(crate) async fn until<F: Future<Output = bool>>(what: &str, mut holds: impl FnMut() -> F) {
     let deadline = tokio::time::Instant::now() + PATIENCE;
     while !holds().await {
         assert!(

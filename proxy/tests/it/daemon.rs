@@ -14,56 +14,57 @@ use crate::app::App;
 use crate::client::{Client, until};
 
 /// A running daemon. Dropping it ends the process.
-pub struct Daemon {
+pub(crate) struct Daemon {
     child: Child,
-    pub address: SocketAddr,
-    pub socket: PathBuf,
-    _home: TempDir,
+    pub(crate) address: SocketAddr,
+    pub(crate) socket: PathBuf,
+    flags: Vec<String>,
+    home: TempDir,
 }
 
 impl Daemon {
     /// One app, `default`, whose first release is `app`.
-    pub async fn with(app: &App) -> Self {
+    pub(crate) async fn with(app: &App) -> Self {
         Self::start(&[&format!("--upstream={}", app.address)], "").await
     }
 
     /// With more flags, and the text of a configuration (none if empty).
-    pub async fn start(flags: &[&str], config: &str) -> Self {
+    pub(crate) async fn start(flags: &[&str], config: &str) -> Self {
         let home = tempfile::tempdir().unwrap();
-        let socket = home.path().join("control.sock");
-        let mut command = Command::new(env!("CARGO_BIN_EXE_holdfast"));
-        command.arg("run").args(flags).arg("--control").arg(&socket);
-        command.arg("--state-dir").arg(home.path().join("state"));
-        command.args(["--listen", "127.0.0.1:0", "--workers", "2"]);
+        let mut flags: Vec<String> = flags.iter().map(ToString::to_string).collect();
         if !config.is_empty() {
             let path = home.path().join("holdfast.toml");
             std::fs::write(&path, config).unwrap();
-            command.arg("--config").arg(path);
+            flags.push(format!("--config={}", path.display()));
         }
-        command
-            .env("HOLDFAST_LOG", "info")
-            .env("NO_COLOR", "1")
-            .stderr(Stdio::piped());
-        let mut child = command.spawn().unwrap();
-        let address = ready_at(&mut child);
-        Self {
+        let socket = home.path().join("control.sock");
+        let child = spawn(&home, &flags, "127.0.0.1:0".parse().unwrap());
+        let address = "0.0.0.0:0".parse().unwrap();
+        let mut daemon = Self {
             child,
             address,
             socket,
-            _home: home,
-        }
+            flags,
+            home,
+        };
+        daemon.address = ready_at(&mut daemon.child);
+        daemon
     }
 
-    pub fn pid(&self) -> u32 {
-        self.child.id()
+    /// Ends it as a power cut would, and starts it again on the same state and address.
+    pub(crate) fn kill_and_start_again(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+        self.child = spawn(&self.home, &self.flags, self.address);
+        assert_eq!(ready_at(&mut self.child), self.address);
     }
 
-    pub async fn client(&self) -> Client {
+    pub(crate) async fn client(&self) -> Client {
         Client::connect(self.address).await
     }
 
     /// Says something over the control socket; the status and the answer.
-    pub async fn say(&self, method: &str, path: &str, body: Value) -> (u16, Value) {
+    pub(crate) async fn say(&self, method: &str, path: &str, body: Value) -> (u16, Value) {
         let mut stream = UnixStream::connect(&self.socket).await.unwrap();
         let body = body.to_string();
         let length = body.len();
@@ -83,7 +84,7 @@ impl Daemon {
     }
 
     /// A verb of the only app, which must succeed.
-    pub async fn verb(&self, verb: &str, body: Value) -> Value {
+    pub(crate) async fn verb(&self, verb: &str, body: Value) -> Value {
         let (status, answer) = self
             .say("POST", &format!("/v1/apps/default/{verb}"), body)
             .await;
@@ -92,7 +93,7 @@ impl Daemon {
     }
 
     /// Promotes `app` under this id, and returns the receipt.
-    pub async fn promote(&self, release: &str, app: &App, more: Value) -> Value {
+    pub(crate) async fn promote(&self, release: &str, app: &App, more: Value) -> Value {
         let mut body = serde_json::json!({
             "release": release, "instance": [app.address.to_string()],
         });
@@ -102,15 +103,34 @@ impl Daemon {
         self.verb("promote", body).await
     }
 
-    pub async fn status(&self) -> Value {
+    pub(crate) async fn status(&self) -> Value {
         self.say("GET", "/v1/status", Value::Null).await.1["apps"]["default"].clone()
     }
 
     /// Waits until so many requests are held.
-    pub async fn held(&self, count: u64) {
+    pub(crate) async fn held(&self, count: u64) {
         let what = format!("{count} held");
         until(&what, async || self.status().await["hold"]["held"] == count).await;
     }
+}
+
+fn spawn(home: &TempDir, flags: &[String], listen: SocketAddr) -> Child {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_holdfast"));
+    command
+        .arg("run")
+        .args(flags)
+        .arg("--control")
+        .arg(home.path().join("control.sock"));
+    command.arg("--state-dir").arg(home.path().join("state"));
+    command
+        .arg(format!("--listen={listen}"))
+        .args(["--workers", "2"]);
+    command.env("HOLDFAST_LOG", "info").env("NO_COLOR", "1");
+    command
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap()
 }
 
 impl Drop for Daemon {

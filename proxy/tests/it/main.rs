@@ -1,8 +1,19 @@
 //! What Holdfast promises to clients and deploy scripts, on real sockets, with the real daemon as a child process.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a panic is how a test fails"
+)]
+#![allow(
+    clippy::print_stderr,
+    reason = "seeds and the daemon's log belong into a failure"
+)]
+
 mod app;
 mod bodies;
 mod client;
+mod crashing;
 mod daemon;
 mod down;
 mod edges;

@@ -2,22 +2,26 @@
 
 mod commands;
 mod read;
+mod routes;
 mod stream;
 
 use std::sync::Arc;
 
 use http::header::{ACCEPT, HeaderMap};
-use http::{Method, Request, StatusCode};
+use http::{Request, StatusCode};
 use hyper::body::Incoming;
 use swap_core::{AppName, Event, OperationId};
-use tokio::sync::oneshot;
+use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore, oneshot};
 
-use crate::driver::{Commanded, Inbox, Message};
+use crate::driver::{Command, Commanded, Conditions, Inbox, Message};
 use crate::events::Events;
+use crate::operations::State;
 use crate::problem::{self, problem};
 use crate::server::{Answer, of_json, of_problem};
-use crate::wire::{Begun, Operation, Problem, Said, What};
-use read::{body, conditions, parameter};
+use crate::wire::{Begun, CommandEnd, Operation, PlanRequest, Problem, Said, What};
+use read::{body, conditions, is_true, parameters};
+use routes::{Route, Verb};
+use stream::{Runner, Watched};
 
 /// Reads the configuration anew; says what changed, or what is wrong.
 pub type ReloadHook = Arc<dyn Fn() -> Result<Reloaded, String> + Send + Sync>;
@@ -31,48 +35,72 @@ pub struct Reloaded {
     pub diff: String,
 }
 
+/// The paths, as `routes` has them, for whoever asks.
+const OPENAPI: &str = include_str!("api/openapi.json");
+
 /// What an answer needs. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Api {
-    pub(crate) inbox: Inbox,
-    pub(crate) events: Events,
-    pub(crate) reload: ReloadHook,
+    inbox: Inbox,
+    events: Events,
+    reload: ReloadHook,
+    /// One at a time, so that the data plane and the driver take over configurations in the same order.
+    reloading: Arc<Mutex<()>>,
+    /// Places for streams.
+    streams: Arc<Semaphore>,
 }
 
-/// The routes, as `openapi.json` tells them.
-const OPENAPI: &str = include_str!("api/openapi.json");
+/// Streams of events at once: fewer than connections, so that commands always find a place.
+const STREAMS_MAX: usize = 32;
 
 pub(crate) async fn answer(api: Api, request: Request<Incoming>, uid: u32) -> Answer {
-    let result = api.route(request, uid).await;
-    result.unwrap_or_else(|problem| of_problem(&problem))
+    let route = routes::find(request.method(), request.uri().path());
+    match route {
+        Ok(route) => {
+            let result = api.answer(route, request, uid).await;
+            result.unwrap_or_else(|problem| of_problem(&problem))
+        }
+        Err(nowhere) => nowhere.answer(),
+    }
 }
 
 impl Api {
-    async fn route(self, request: Request<Incoming>, uid: u32) -> Result<Answer, Problem> {
-        let path = request.uri().path().to_owned();
-        let parts: Vec<&str> = path.trim_matches('/').split('/').collect();
-        let method = request.method().clone();
-        match (&method, parts.as_slice()) {
-            (&Method::GET, ["v1", "status"]) => self.status().await,
-            (&Method::GET, ["v1", "version"]) => Ok(version()),
-            (&Method::GET, ["v1", "openapi.json"]) => Ok(openapi()),
-            (&Method::GET, ["v1", "history"]) => self.history(request.uri().query()).await,
-            (&Method::GET, ["v1", "receipt"]) => self.last_receipt(request.uri().query()).await,
-            (&Method::GET, ["v1", "events"]) => self.stream(&request),
-            (&Method::GET, ["v1", "operations", id]) => {
-                self.operation(id, request.uri().query()).await
-            }
-            (&Method::POST, ["v1", "operations", id, "command"]) => {
-                self.command_ended(id, body(request).await?).await
-            }
-            (&Method::POST, ["v1", "reload"]) => {
-                let done = self.reload(&format!("uid {uid}")).await?;
+    pub(crate) fn new(inbox: Inbox, events: Events, reload: ReloadHook) -> Self {
+        Self {
+            inbox,
+            events,
+            reload,
+            reloading: Arc::default(),
+            streams: Arc::new(Semaphore::new(STREAMS_MAX)),
+        }
+    }
+
+    pub(crate) fn tell_ready(&self) {
+        self.events.tell(None, None, What::Ready);
+    }
+
+    async fn answer(
+        self,
+        route: Route,
+        request: Request<Incoming>,
+        uid: u32,
+    ) -> Result<Answer, Problem> {
+        let by = format!("uid {uid}");
+        match route {
+            Route::Status => self.status().await,
+            Route::Version => Ok(version()),
+            Route::OpenApi => Ok(openapi()),
+            Route::History => self.history(request.uri().query()).await,
+            Route::Receipt => self.last_receipt(request.uri().query()).await,
+            Route::Events => self.stream(&request).await,
+            Route::Operation(id) => self.operation(&id, request.uri().query()).await,
+            Route::CommandEnded(id) => self.command_ended(&id, body(request).await?, by).await,
+            Route::Reload => {
+                let _: read::Nothing = body(request).await?;
+                let done = self.reload(&by).await?;
                 Ok(of_json(StatusCode::OK, &Said { done }))
             }
-            (&Method::POST, ["v1", "apps", app, verb]) => {
-                self.command(app, verb, request, format!("uid {uid}")).await
-            }
-            _ => Err(no_such(&method, &path)),
+            Route::App(app, verb) => self.command(&app, verb, request, by).await,
         }
     }
 
@@ -84,8 +112,8 @@ impl Api {
         self.inbox
             .send(message(reply))
             .await
-            .map_err(|_| problem::stopping())?;
-        answer.await.map_err(|_| problem::stopping())
+            .map_err(|_| problem::stopped())?;
+        answer.await.map_err(|_| problem::stopped())
     }
 
     async fn status(&self) -> Result<Answer, Problem> {
@@ -93,13 +121,14 @@ impl Api {
     }
 
     async fn history(&self, query: Option<&str>) -> Result<Answer, Problem> {
-        let limit = match parameter(query, "limit") {
+        let query = parameters(query, &["app", "limit"])?;
+        let limit = match query.get("limit") {
             Some(text) => text
                 .parse()
                 .map_err(|_| problem::usage(format!("limit={text} is not a whole number")))?,
             None => 20,
         };
-        let app = match parameter(query, "app") {
+        let app = match query.get("app") {
             Some(app) => Some(self.app(app).await?),
             None => None,
         };
@@ -108,7 +137,7 @@ impl Api {
     }
 
     async fn last_receipt(&self, query: Option<&str>) -> Result<Answer, Problem> {
-        let app = match parameter(query, "app") {
+        let app = match parameters(query, &["app"])?.get("app") {
             Some(app) => Some(self.app(app).await?),
             None => None,
         };
@@ -130,47 +159,51 @@ impl Api {
     }
 
     async fn operation(&self, id: &str, query: Option<&str>) -> Result<Answer, Problem> {
-        let unknown = || problem::unknown_operation(id);
-        let operation: OperationId = id.parse().map_err(|_| unknown())?;
-        let state = self
-            .ask(|reply| Message::Operation(operation, reply))
-            .await?;
-        let mut state = state.ok_or_else(unknown)?;
-        if parameter(query, "wait") == Some("true") {
-            let ended = |state: &Operation| matches!(state, Operation::Ended { .. });
-            let _ = state.wait_for(ended).await;
+        let waits = is_true(&parameters(query, &["wait"])?, "wait")?;
+        let (_, mut state) = self.known_operation(id).await?;
+        if waits {
+            let _ = state.wait_for(has_ended).await;
         }
         let now = state.borrow().clone();
         Ok(of_json(StatusCode::OK, &now))
     }
 
+    async fn known_operation(&self, id: &str) -> Result<(OperationId, State), Problem> {
+        let unknown = || problem::unknown_operation(id);
+        let operation: OperationId = id.parse().map_err(|_| unknown())?;
+        let asked = operation.clone();
+        let state = self.ask(|reply| Message::Operation(asked, reply)).await?;
+        Ok((operation, state.ok_or_else(unknown)?))
+    }
+
     async fn command_ended(
         &self,
         id: &str,
-        end: crate::wire::CommandEnd,
+        end: CommandEnd,
+        by: String,
     ) -> Result<Answer, Problem> {
         let operation: OperationId = id.parse().map_err(|_| problem::unknown_operation(id))?;
-        let result = if end.ok {
+        let CommandEnd { ok, why } = end;
+        let result = if ok {
             Ok(())
         } else {
-            Err(end.why.unwrap_or_else(|| "the command failed".to_owned()))
+            let why = read::words("why", why)?;
+            Err(why.unwrap_or_else(|| "the command failed".to_owned()))
         };
         self.ask(|reply| Message::CommandEnded {
             operation,
             result,
+            by: Some(by),
             reply,
         })
         .await??;
-        Ok(of_json(
-            StatusCode::OK,
-            &Said {
-                done: "noted".into(),
-            },
-        ))
+        let done = "noted".to_owned();
+        Ok(of_json(StatusCode::OK, &Said { done }))
     }
 
     /// Reads the configuration anew, all or nothing; says what changed.
     pub(crate) async fn reload(&self, by: &str) -> Result<String, Problem> {
+        let _alone = self.reloading.lock().await;
         let hook = self.reload.clone();
         let read = tokio::task::spawn_blocking(move || hook()).await;
         let title = "the configuration is not sound; nothing was changed";
@@ -204,7 +237,7 @@ impl Api {
             }
             (name, _) => {
                 let found = known.iter().find(|app| app.as_str() == name).cloned();
-                found.ok_or_else(|| problem::unknown_app(name, &names))
+                found.ok_or_else(|| problem::unknown_app(name, names.iter().copied()))
             }
         }
     }
@@ -212,70 +245,64 @@ impl Api {
     async fn command(
         &self,
         app: &str,
-        verb: &str,
+        verb: Verb,
         request: Request<Incoming>,
         by: String,
     ) -> Result<Answer, Problem> {
         let app = self.app(app).await?;
-        let fields = request.headers().clone();
-        let conditions = conditions(&fields)?;
+        let to = Addressed {
+            app,
+            verb: verb.word(),
+            conditions: conditions(request.headers())?,
+            by,
+        };
+        let streams = wants_stream(request.headers());
         match verb {
-            "plan" => self.plan(app, body(request).await?).await,
-            "promote" => {
-                let ask = commands::promote(body(request).await?, conditions, by).await?;
-                let how = How {
-                    verb: "promote",
-                    detach: ask.detach,
-                    stream: ask.command,
-                };
-                self.begin(app, ask.event, how, &fields).await
+            Verb::Plan => self.plan(to.app, body(request).await?).await,
+            Verb::Promote => {
+                let ask = commands::promote(body(request).await?, &to).await?;
+                let how = How::new(ask.detach, streams, ask.command);
+                self.begin(to, ask.event, how).await
             }
-            "stage" => {
-                let event = commands::stage(body(request).await?, conditions, by).await?;
-                self.begin(app, event, How::waiting("stage"), &fields).await
+            Verb::Rollback => {
+                let ask = commands::rollback(body(request).await?, &to)?;
+                let how = How::new(ask.detach, streams, false);
+                self.begin(to, ask.event, how).await
             }
-            "hold" => {
-                let event = commands::hold(body(request).await?, conditions, by)?;
-                self.begin(app, event, How::waiting("hold"), &fields).await
+            Verb::Stage => {
+                let event = commands::stage(body(request).await?, &to).await?;
+                self.begin(to, event, How::new(false, streams, false)).await
             }
-            "rollback" => {
-                let ask = commands::rollback(body(request).await?, conditions, by);
-                let how = How {
-                    verb: "rollback",
-                    detach: ask.detach,
-                    stream: false,
-                };
-                self.begin(app, ask.event, how, &fields).await
+            Verb::Hold => {
+                let event = commands::hold(body(request).await?, &to)?;
+                self.begin(to, event, How::new(false, streams, false)).await
             }
-            "unstage" => {
+            Verb::Unstage => {
                 let event = commands::unstage(body(request).await?)?;
-                self.do_now(app, event, "unstage", by).await
+                self.do_now(to, event).await
             }
-            "block" => {
-                let event = commands::block(body(request).await?, by.clone())?;
-                self.do_now(app, event, "block", by).await
+            Verb::Block => {
+                let event = commands::block(body(request).await?, &to)?;
+                self.do_now(to, event).await
             }
-            "resume" => self.bare(app, Event::Resume, "resume", request, by).await,
-            "abort" => self.bare(app, Event::Abort, "abort", request, by).await,
-            "unblock" => self.bare(app, Event::Unblock, "unblock", request, by).await,
-            _ => Err(no_such(&Method::POST, request.uri().path())),
+            Verb::Resume => self.bare(to, Event::Resume, request).await,
+            Verb::Abort => self.bare(to, Event::Abort, request).await,
+            Verb::Unblock => self.bare(to, Event::Unblock, request).await,
         }
     }
 
     /// A verb without fields.
     async fn bare(
         &self,
-        app: AppName,
+        to: Addressed,
         event: Event,
-        verb: &'static str,
         request: Request<Incoming>,
-        by: String,
     ) -> Result<Answer, Problem> {
         let _: read::Nothing = body(request).await?;
-        self.do_now(app, event, verb, by).await
+        self.do_now(to, event).await
     }
 
-    async fn plan(&self, app: AppName, ask: crate::wire::PlanRequest) -> Result<Answer, Problem> {
+    async fn plan(&self, app: AppName, ask: PlanRequest) -> Result<Answer, Problem> {
         let boot = read::duration("boot", ask.boot.as_deref())?;
         let plan = self
             .ask(|reply| Message::Plan { app, boot, reply })
@@ -284,111 +311,133 @@ impl Api {
     }
 
     /// Something that is done when this returns.
-    async fn do_now(
-        &self,
-        app: AppName,
-        event: Event,
-        verb: &'static str,
-        by: String,
-    ) -> Result<Answer, Problem> {
-        match self.send(app, event, verb, by).await? {
+    async fn do_now(&self, to: Addressed, event: Event) -> Result<Answer, Problem> {
+        match self.send(to, event).await? {
             Commanded::Done(done) => Ok(of_json(StatusCode::OK, &Said { done })),
-            Commanded::Operation(operation, _) => {
+            Commanded::Begun(operation, _) | Commanded::Known(operation, _) => {
                 Ok(of_json(StatusCode::ACCEPTED, &Begun { operation }))
             }
         }
     }
 
-    async fn send(
-        &self,
-        app: AppName,
-        event: Event,
-        verb: &'static str,
-        by: String,
-    ) -> Result<Commanded, Problem> {
-        self.ask(|reply| Message::Command {
+    async fn send(&self, to: Addressed, event: Event) -> Result<Commanded, Problem> {
+        let Addressed {
+            app,
+            verb,
+            conditions,
+            by,
+        } = to;
+        let command = Command {
             app,
             event,
             verb,
             by,
-            reply,
-        })
-        .await?
+            conditions,
+        };
+        self.ask(|reply| Message::Command(command, reply)).await?
     }
 
-    /// Something that takes its time: answered at its end, at once, or as a stream.
-    async fn begin(
-        &self,
-        app: AppName,
-        event: Event,
-        how: How,
-        fields: &HeaderMap,
-    ) -> Result<Answer, Problem> {
-        // Before the command, so that no event of it is missed.
-        let subscription = self.events.subscribe(None);
-        let (operation, mut state) = match self.send(app, event, how.verb, String::new()).await? {
-            Commanded::Operation(operation, state) => (operation, state),
+    /// Something that takes its time.
+    async fn begin(&self, to: Addressed, event: Event, how: How) -> Result<Answer, Problem> {
+        // Before the command, so that nothing has begun if there is no place, and no event of it is missed.
+        let (place, subscription) = match how {
+            How::Waits | How::Detached => (None, None),
+            How::Streams | How::RunsCommand => (Some(self.place()?), Some(self.events.subscribe())),
+        };
+        let (operation, mut state, is_new) = match self.send(to, event).await? {
+            Commanded::Begun(operation, state) => (operation, state, true),
+            Commanded::Known(operation, state) => (operation, state, false),
             Commanded::Done(done) => return Ok(of_json(StatusCode::OK, &Said { done })),
         };
-        if how.stream {
-            return Ok(stream::of_command(
-                self.clone(),
-                operation,
-                state,
-                subscription,
-            ));
+        if let (Some(place), Some(subscription)) = (place, subscription) {
+            let runner = match (how, is_new) {
+                (How::RunsCommand, true) => Runner::Reader(self.inbox.clone()),
+                // Whoever began it runs its COMMAND.
+                (How::RunsCommand, false) => Runner::Another,
+                (How::Waits | How::Detached | How::Streams, _) => Runner::Nobody,
+            };
+            let watched = Watched::new(operation, state, runner);
+            return Ok(stream::open(place, subscription, Some(watched)));
         }
-        if how.detach {
+        if let How::Detached = how {
             return Ok(of_json(StatusCode::ACCEPTED, &Begun { operation }));
         }
-        if wants_stream(fields) {
-            return Ok(stream::of_operation(operation, state, subscription));
-        }
-        let ended = |state: &Operation| matches!(state, Operation::Ended { .. });
-        let end = state
-            .wait_for(ended)
-            .await
-            .map_err(|_| problem::stopping())?
-            .clone();
-        match end {
+        let end = state.wait_for(has_ended).await;
+        match end.map_err(|_| problem::stopped())?.clone() {
             Operation::Ended { receipt } => Ok(of_json(StatusCode::OK, &receipt)),
-            Operation::Running { .. } => Err(problem::stopping()),
+            Operation::Running { .. } => Err(problem::stopped()),
         }
     }
 
-    fn stream(&self, request: &Request<Incoming>) -> Result<Answer, Problem> {
-        let last = request.headers().get("last-event-id");
-        let after = match last.map(|value| value.to_str().ok().and_then(|id| id.parse().ok())) {
-            Some(None) => return Err(problem::usage("Last-Event-ID is not a whole number")),
-            Some(after) => after,
-            None => None,
-        };
-        let operation = match parameter(request.uri().query(), "operation") {
-            Some(id) => Some(id.parse().map_err(|_| problem::unknown_operation(id))?),
+    fn place(&self) -> Result<OwnedSemaphorePermit, Problem> {
+        let place = self.streams.clone().try_acquire_owned();
+        place.map_err(|_| problem::too_many_streams(STREAMS_MAX))
+    }
+
+    async fn stream(&self, request: &Request<Incoming>) -> Result<Answer, Problem> {
+        let query = parameters(request.uri().query(), &["operation", "past"])?;
+        let last = last_event_id(request.headers())?;
+        let wants_past = is_true(&query, "past")?;
+        let watched = match query.get("operation") {
+            Some(id) => {
+                let (operation, state) = self.known_operation(id).await?;
+                Some(Watched::new(operation, state, Runner::Nobody))
+            }
             None => None,
         };
         // Who asks for an operation may be late: its events that are kept are told. So they are to who asks for them.
-        let past = operation.is_some() || parameter(request.uri().query(), "past") == Some("true");
-        let after = after.or(past.then_some(0));
-        Ok(stream::of_events(operation, self.events.subscribe(after)))
+        let after = last.or((wants_past || watched.is_some()).then_some(0));
+        let subscription = match after {
+            Some(last) => self.events.subscribe_after(last),
+            None => self.events.subscribe(),
+        };
+        Ok(stream::open(self.place()?, subscription, watched))
     }
+}
+
+/// A command on its way: for which app, from whom, on what conditions.
+struct Addressed {
+    app: AppName,
+    verb: &'static str,
+    conditions: Conditions,
+    by: String,
 }
 
 /// How an operation is answered.
-struct How {
-    verb: &'static str,
-    detach: bool,
-    stream: bool,
+#[derive(Clone, Copy)]
+enum How {
+    /// With its receipt, at its end.
+    Waits,
+    /// At once.
+    Detached,
+    /// With its events.
+    Streams,
+    /// With its events, among them the one that tells the reader to run the COMMAND.
+    RunsCommand,
 }
 
 impl How {
-    fn waiting(verb: &'static str) -> Self {
-        Self {
-            verb,
-            detach: false,
-            stream: false,
+    fn new(detached: bool, streams: bool, runs_command: bool) -> Self {
+        match (runs_command, detached, streams) {
+            (true, _, _) => Self::RunsCommand,
+            (false, true, _) => Self::Detached,
+            (false, false, true) => Self::Streams,
+            (false, false, false) => Self::Waits,
         }
     }
+}
+
+fn has_ended(state: &Operation) -> bool {
+    matches!(state, Operation::Ended { .. })
+}
+
+fn last_event_id(fields: &HeaderMap) -> Result<Option<u64>, Problem> {
+    let Some(value) = fields.get("last-event-id") else {
+        return Ok(None);
+    };
+    let id = value.to_str().ok().and_then(|id| id.parse().ok());
+    let wrong = || problem::usage("Last-Event-ID is not a whole number");
+    id.map(Some).ok_or_else(wrong)
 }
 
 fn wants_stream(fields: &HeaderMap) -> bool {
@@ -406,9 +455,4 @@ fn version() -> Answer {
 fn openapi() -> Answer {
     let value: serde_json::Value = serde_json::from_str(OPENAPI).unwrap_or_default();
     of_json(StatusCode::OK, &value)
-}
-
-fn no_such(method: &Method, path: &str) -> Problem {
-    let detail = format!("{method} {path}: see GET /v1/openapi.json");
-    problem(404, "unknown_path", "no such path or verb", detail)
 }

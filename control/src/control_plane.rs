@@ -16,7 +16,6 @@ use crate::server;
 use crate::socket::{ControlSocket, SocketError};
 use crate::swaps::Swaps;
 use crate::users::{UnknownUser, Users};
-use crate::wire::What;
 
 /// What a control plane needs to know.
 pub struct Options {
@@ -63,7 +62,7 @@ pub struct Handle {
 }
 
 impl ControlPlane {
-    /// Opens journal and socket. To be called on the runtime that will serve them.
+    /// Opens the journal and takes the socket's place; nobody can connect yet.
     ///
     /// # Errors
     ///
@@ -88,11 +87,11 @@ impl ControlPlane {
         })
     }
 
-    /// Publishes the apps and begins to serve. `plane` knows their settings already.
+    /// Publishes the apps and begins to serve, on the runtime that calls it. `plane` knows their settings already.
     ///
     /// # Errors
     ///
-    /// If what the restart changed cannot be journalled.
+    /// If the socket cannot listen.
     pub async fn start(
         self,
         apps: BTreeMap<AppName, holdfast_config::App>,
@@ -108,12 +107,10 @@ impl ControlPlane {
         } = self;
         let events = Events::new();
         let (mut driver, messages) = Driver::new(plane, journal, history, events.clone());
-        driver.configure(apps).await?;
-        let api = Api {
-            inbox: driver.inbox(),
-            events,
-            reload,
-        };
+        driver.configure(apps).await;
+        // The apps are published; only now can anybody ask for them.
+        let socket = socket.listen()?;
+        let api = Api::new(driver.inbox(), events, reload);
         let swaps = driver.swaps();
         tokio::spawn(driver.run(messages, signals));
         tokio::spawn(server::serve(socket, users, api.clone()));
@@ -124,7 +121,7 @@ impl ControlPlane {
 impl Handle {
     /// Tells whoever listens that the daemon accepts traffic.
     pub fn ready(&self) {
-        self.api.events.tell(None, None, What::Ready);
+        self.api.tell_ready();
     }
 
     /// Reads the configuration anew, as `swapctl reload` does; says what changed, or what is wrong.

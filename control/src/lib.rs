@@ -16,6 +16,8 @@ mod driver;
 #[cfg(feature = "server")]
 mod events;
 #[cfg(feature = "server")]
+mod impatient;
+#[cfg(feature = "server")]
 mod journal;
 #[cfg(feature = "server")]
 mod operations;
@@ -35,6 +37,8 @@ mod socket;
 mod swaps;
 #[cfg(feature = "server")]
 mod users;
+#[cfg(feature = "server")]
+mod wall;
 
 #[cfg(feature = "server")]
 pub use api::{ReloadHook, Reloaded};

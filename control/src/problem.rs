@@ -20,7 +20,8 @@ pub(crate) fn usage(detail: impl Into<String>) -> Problem {
     problem(400, "usage", "the request is not valid", detail)
 }
 
-pub(crate) fn unknown_app(name: &str, known: &[&str]) -> Problem {
+pub(crate) fn unknown_app<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Problem {
+    let known: Vec<&str> = known.collect();
     let detail = format!("there is no app {name:?}; there is {}", known.join(", "));
     problem(404, "unknown_app", "no such app", detail)
 }
@@ -30,17 +31,32 @@ pub(crate) fn unknown_operation(id: &str) -> Problem {
     problem(404, "unknown_operation", "no such operation", detail)
 }
 
+/// An idempotency key means one thing only.
+pub(crate) fn reused(key: &str, app: &str) -> Problem {
+    let title = "this operation id means something else";
+    let detail = format!("operation {key:?} was another command, of app {app}; take a new id");
+    problem(409, "operation_reused", title, detail)
+}
+
 pub(crate) fn journal(error: &JournalError) -> Problem {
     let title = "the journal cannot be written, so nothing was changed";
     problem(503, "journal", title, error.to_string())
 }
 
-pub(crate) fn stopping() -> Problem {
+/// The driver is gone: the daemon stops, or the machine was wrong about something and refused to go on.
+pub(crate) fn stopped() -> Problem {
+    let detail =
+        "the daemon is stopping, or its control plane has failed: see its log; traffic goes on";
+    problem(503, "stopped", "the control plane has stopped", detail)
+}
+
+pub(crate) fn too_many_streams(max: usize) -> Problem {
+    let detail = format!("{max} streams of events are open already");
     problem(
         503,
-        "stopping",
-        "the daemon is stopping",
-        "the daemon is stopping",
+        "too_many_streams",
+        "too many streams of events",
+        detail,
     )
 }
 

@@ -5,40 +5,64 @@ use std::time::Duration;
 use swap_core::{AppName, Ending};
 
 use crate::plane::{HoldCounts, Traffic};
+use crate::wall::wall_now;
 use crate::wire::Receipt;
 
 /// Where the counters stood when an operation began.
 #[derive(Clone, Debug)]
 pub(crate) struct Baseline {
-    pub(crate) started: String,
-    pub(crate) traffic: Traffic,
+    started: String,
+    traffic: Traffic,
+}
+
+impl Baseline {
+    /// An operation begins now, with the counters at `traffic`.
+    pub(crate) fn now(traffic: Traffic) -> Self {
+        let started = wall_now();
+        Self { started, traffic }
+    }
 }
 
 /// The receipt of an operation that began at `baseline` and ends now.
 pub(crate) fn receipt(
     app: &AppName,
-    ending: Ending,
+    ending: &Ending,
     baseline: &Baseline,
     now: &Traffic,
 ) -> Receipt {
     let before = &baseline.traffic;
-    let hold = hold_of(before, now);
+    let hold = hold_of(ending, before, now);
+    let Ending {
+        operation,
+        verb,
+        strategy,
+        outcome,
+        from,
+        to,
+        by,
+        reason,
+        why,
+        took,
+        boot,
+        hold: hold_time,
+        drain,
+    } = ending.clone();
     Receipt {
-        operation: ending.operation,
+        operation,
         app: app.clone(),
-        verb: ending.verb,
-        strategy: ending.strategy,
-        outcome: ending.outcome,
-        from: ending.from,
-        to: ending.to,
-        by: ending.by,
-        reason: ending.reason,
-        why: ending.why,
+        verb,
+        strategy,
+        outcome,
+        from,
+        to,
+        by,
+        reason,
+        why,
         started: baseline.started.clone(),
-        took_ms: millis(ending.took),
-        boot_ms: ending.boot.map(millis),
-        hold_ms: ending.hold.map(millis),
-        drain_ms: ending.drain.map(millis),
+        took_ms: millis(took),
+        boot_ms: boot.map(millis),
+        hold_ms: hold_time.map(millis),
+        drain_ms: drain.map(millis),
         held: hold.held,
         waiting: hold.waiting,
         held_peak: hold.held_peak,
@@ -46,23 +70,24 @@ pub(crate) fn receipt(
         released: hold.released,
         abandoned: hold.abandoned,
         shed: hold.shed,
-        retried: now.retried - before.retried,
-        drained: now.drained - before.drained,
-        cut: now.cut - before.cut,
-        lost: now.lost - before.lost,
+        retried: now.retried.saturating_sub(before.retried),
+        drained: now.drained.saturating_sub(before.drained),
+        cut: now.cut.saturating_sub(before.cut),
+        lost: now.lost.saturating_sub(before.lost),
     }
 }
 
-/// The hold that was on when the operation began, or began during it; nothing if there was none.
-fn hold_of(before: &Traffic, now: &Traffic) -> HoldCounts {
-    let (before, now) = (&before.hold, &now.hold);
-    if before.active || now.number > before.number {
-        now.clone()
+/// The hold that was on when the operation began, or began during it; nothing if there was none. Staging ends no hold.
+fn hold_of(ending: &Ending, before: &Traffic, now: &Traffic) -> HoldCounts {
+    let is_its_own = now.hold.number > before.hold.number || before.hold.active;
+    if is_its_own && ending.verb != "stage" {
+        now.hold.clone()
     } else {
         HoldCounts::default()
     }
 }
 
+/// Whole milliseconds.
 pub(crate) fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

@@ -6,19 +6,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::{CONTENT_TYPE, HeaderValue};
-use http::{Response, StatusCode};
+use http::{Request, Response, StatusCode};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full};
-use hyper::body::Bytes;
+use hyper::body::{Bytes, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::UnixStream;
 use tokio::sync::Semaphore;
+use tokio::time::timeout;
 
 use crate::api::{self, Api};
+use crate::impatient::Impatient;
 use crate::problem::problem;
-use crate::socket::ControlSocket;
+use crate::socket::Listening;
 use crate::users::Users;
 use crate::wire::Problem;
 
@@ -26,61 +28,75 @@ use crate::wire::Problem;
 const CONNECTIONS_MAX: usize = 64;
 /// How long a head may take, and how long an idle connection is kept.
 const HEAD_MAX: Duration = Duration::from_secs(10);
+/// How long a client may not read what it is sent.
+const WRITE_MAX: Duration = Duration::from_secs(30);
+/// Connections at once, of those who may not command: enough to tell them so, and no place of the others.
+const STRANGERS_MAX: usize = 8;
+/// How long such a connection may take in all.
+const STRANGER_MAX: Duration = Duration::from_secs(2);
 /// How long accepting pauses when a limit of the system is reached.
 const PAUSE: Duration = Duration::from_millis(50);
-/// hyper's smallest buffer: a line of a gigabyte ends here.
-const BUFFER_BYTES_MAX: usize = 16 * 1024;
+/// A head longer than this is refused, so a line of a gigabyte ends here.
+const HEAD_BYTES_MAX: usize = 16 * 1024;
 
 pub(crate) type Answer = Response<UnsyncBoxBody<Bytes, Infallible>>;
 
 /// Serves until the runtime ends.
-pub(crate) async fn serve(socket: ControlSocket, users: Users, api: Api) {
-    let permits = Arc::new(Semaphore::new(CONNECTIONS_MAX));
-    let users = Arc::new(users);
+pub(crate) async fn serve(socket: Listening, users: Users, api: Api) {
+    let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let lobby = Arc::new(Semaphore::new(STRANGERS_MAX));
     loop {
-        let Ok(permit) = permits.clone().acquire_owned().await else {
-            return;
-        };
-        match socket.listener.accept().await {
-            Ok((stream, _)) => {
-                let (users, api) = (users.clone(), api.clone());
-                tokio::spawn(async move {
-                    connection(stream, &users, api).await;
-                    drop(permit);
-                });
-            }
+        let stream = match socket.listener.accept().await {
+            Ok((stream, _)) => stream,
             Err(error) => {
                 tracing::warn!(%error, "the control socket pauses");
                 tokio::time::sleep(PAUSE).await;
+                continue;
             }
+        };
+        // The kernel says who it is; the client cannot.
+        let uid = stream.peer_cred().map_or(u32::MAX, |peer| peer.uid());
+        if !users.may_command(uid) {
+            if let Ok(place) = lobby.clone().try_acquire_owned() {
+                tokio::spawn(async move {
+                    let _ = timeout(STRANGER_MAX, turn_away(stream, uid)).await;
+                    drop(place);
+                });
+            }
+            continue;
         }
+        let Ok(place) = places.clone().acquire_owned().await else {
+            return;
+        };
+        let api = api.clone();
+        tokio::spawn(async move {
+            let answer = move |request| api::answer(api.clone(), request, uid);
+            connection(stream, uid, answer).await;
+            drop(place);
+        });
     }
 }
 
-async fn connection(stream: UnixStream, users: &Users, api: Api) {
-    // The kernel says who it is; the client cannot.
-    let uid = stream.peer_cred().map_or(u32::MAX, |peer| peer.uid());
-    let allowed = users.may_command(uid);
-    let service = service_fn(move |request| {
-        let api = api.clone();
-        async move {
-            let answer = if allowed {
-                api::answer(api, request, uid).await
-            } else {
-                forbidden(uid)
-            };
-            Ok::<_, Infallible>(answer)
-        }
+async fn turn_away(stream: UnixStream, uid: u32) {
+    connection(stream, uid, async |_| forbidden(uid)).await;
+}
+
+async fn connection<F>(stream: UnixStream, uid: u32, answer: impl Fn(Request<Incoming>) -> F)
+where
+    F: Future<Output = Answer>,
+{
+    let service = service_fn(|request| {
+        let answer = answer(request);
+        async { Ok::<_, Infallible>(answer.await) }
     });
-    let mut builder = http1::Builder::new();
-    builder
+    let io = TokioIo::new(Impatient::new(stream, WRITE_MAX));
+    let served = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_MAX)
-        .max_buf_size(BUFFER_BYTES_MAX);
-    if let Err(error) = builder
-        .serve_connection(TokioIo::new(stream), service)
-        .await
-    {
+        .max_buf_size(HEAD_BYTES_MAX)
+        .serve_connection(io, service)
+        .await;
+    if let Err(error) = served {
         tracing::debug!(%error, uid, "a control connection ended");
     }
 }

@@ -34,7 +34,7 @@ impl Swaps {
     }
 
     pub(crate) fn ended(&self, receipt: &Receipt) {
-        if receipt.to.is_none() {
+        if !matches!(receipt.verb.as_str(), "promote" | "rollback") {
             return;
         }
         let mut counted = self.inner();

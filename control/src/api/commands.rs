@@ -9,7 +9,9 @@ use tokio::net::lookup_host;
 use tokio::time::timeout;
 use ulid::Ulid;
 
-use super::read::{Conditions, duration};
+use super::Addressed;
+use super::read::{duration, words};
+use crate::driver::Conditions;
 use crate::problem::usage;
 use crate::wire::{
     BlockRequest, HoldRequest, Problem, PromoteRequest, RollbackRequest, StageRequest,
@@ -19,6 +21,9 @@ use crate::wire::{
 /// How long a name may take to resolve.
 const RESOLVE_MAX: Duration = Duration::from_secs(5);
 
+/// So many instances may a release have.
+const INSTANCES_MAX: usize = 100;
+
 /// A command, and how its client wants to hear of it.
 pub(super) struct Ask {
     pub(super) event: Event,
@@ -26,11 +31,7 @@ pub(super) struct Ask {
     pub(super) command: bool,
 }
 
-pub(super) async fn promote(
-    ask: PromoteRequest,
-    conditions: Conditions,
-    by: String,
-) -> Result<Ask, Problem> {
+pub(super) async fn promote(ask: PromoteRequest, to: &Addressed) -> Result<Ask, Problem> {
     let PromoteRequest {
         release,
         instance,
@@ -51,7 +52,7 @@ pub(super) async fn promote(
         return Err(usage("command: not with detach"));
     }
     let event = Event::Promote(Promote {
-        operation: chosen(operation, &conditions),
+        operation: chosen(operation, &to.conditions)?,
         release: needed("release", release)?,
         instances: resolve(&instance).await?,
         strategy,
@@ -59,10 +60,10 @@ pub(super) async fn promote(
         drain: duration("drain_timeout", drain_timeout.as_deref())?,
         hold: duration("hold_timeout", hold_timeout.as_deref())?,
         if_current,
-        if_generation: conditions.generation,
+        if_generation: to.conditions.generation,
         command,
-        reason,
-        by,
+        reason: words("reason", reason)?,
+        by: to.by.clone(),
     });
     Ok(Ask {
         event,
@@ -71,11 +72,7 @@ pub(super) async fn promote(
     })
 }
 
-pub(super) async fn stage(
-    ask: StageRequest,
-    conditions: Conditions,
-    by: String,
-) -> Result<Event, Problem> {
+pub(super) async fn stage(ask: StageRequest, to: &Addressed) -> Result<Event, Problem> {
     let StageRequest {
         release,
         instance,
@@ -87,15 +84,15 @@ pub(super) async fn stage(
         return Err(usage("instance: at least one is needed"));
     }
     Ok(Event::Stage(Stage {
-        operation: chosen(operation, &conditions),
+        operation: chosen(operation, &to.conditions)?,
         release: needed("release", release)?,
         instances,
         boot: duration("boot_timeout", boot_timeout.as_deref())?,
-        by,
+        by: to.by.clone(),
     }))
 }
 
-pub(super) fn hold(ask: HoldRequest, conditions: Conditions, by: String) -> Result<Event, Problem> {
+pub(super) fn hold(ask: HoldRequest, to: &Addressed) -> Result<Event, Problem> {
     let HoldRequest {
         writes,
         methods,
@@ -111,15 +108,15 @@ pub(super) fn hold(ask: HoldRequest, conditions: Conditions, by: String) -> Resu
         (false, None) => Methods::ALL,
     };
     Ok(Event::Hold(HoldCommand {
-        operation: chosen(operation, &conditions),
+        operation: chosen(operation, &to.conditions)?,
         methods,
         timeout: duration("timeout", timeout.as_deref())?,
-        reason,
-        by,
+        reason: words("reason", reason)?,
+        by: to.by.clone(),
     }))
 }
 
-pub(super) fn rollback(ask: RollbackRequest, conditions: Conditions, by: String) -> Ask {
+pub(super) fn rollback(ask: RollbackRequest, to: &Addressed) -> Result<Ask, Problem> {
     let RollbackRequest {
         release,
         reason,
@@ -127,17 +124,17 @@ pub(super) fn rollback(ask: RollbackRequest, conditions: Conditions, by: String)
         detach,
     } = ask;
     let event = Event::Rollback(Rollback {
-        operation: chosen(operation, &conditions),
+        operation: chosen(operation, &to.conditions)?,
         release,
-        if_generation: conditions.generation,
-        reason,
-        by,
+        if_generation: to.conditions.generation,
+        reason: words("reason", reason)?,
+        by: to.by.clone(),
     });
-    Ask {
+    Ok(Ask {
         event,
         detach,
         command: false,
-    }
+    })
 }
 
 pub(super) fn unstage(ask: UnstageRequest) -> Result<Event, Problem> {
@@ -147,11 +144,11 @@ pub(super) fn unstage(ask: UnstageRequest) -> Result<Event, Problem> {
     })
 }
 
-pub(super) fn block(ask: BlockRequest, by: String) -> Result<Event, Problem> {
+pub(super) fn block(ask: BlockRequest, to: &Addressed) -> Result<Event, Problem> {
     let BlockRequest { reason } = ask;
     Ok(Event::Block(Block {
-        reason: needed("reason", reason)?,
-        by,
+        reason: needed("reason", words("reason", reason)?)?,
+        by: to.by.clone(),
     }))
 }
 
@@ -159,10 +156,16 @@ fn needed<T>(field: &str, value: Option<T>) -> Result<T, Problem> {
     value.ok_or_else(|| usage(format!("{field} is needed")))
 }
 
-fn chosen(operation: Option<OperationId>, conditions: &Conditions) -> OperationId {
-    operation
-        .or_else(|| conditions.operation.clone())
-        .unwrap_or_else(made_up)
+/// `Idempotency-Key` and `operation` are one thing.
+fn chosen(operation: Option<OperationId>, conditions: &Conditions) -> Result<OperationId, Problem> {
+    match (operation, &conditions.key) {
+        (Some(operation), Some(key)) if operation != *key => Err(usage(format!(
+            "operation: {operation} is not the Idempotency-Key {key}"
+        ))),
+        (Some(operation), _) => Ok(operation),
+        (None, Some(key)) => Ok(key.clone()),
+        (None, None) => Ok(made_up()),
+    }
 }
 
 /// A ULID has 26 letters and digits, so it is an operation id.
@@ -175,6 +178,12 @@ fn made_up() -> OperationId {
 
 /// Addresses as they are now: whatever DNS says later, the data path never asks it.
 async fn resolve(instances: &[String]) -> Result<Vec<Address>, Problem> {
+    if instances.len() > INSTANCES_MAX {
+        let count = instances.len();
+        return Err(usage(format!(
+            "instance: {count} are more than {INSTANCES_MAX}"
+        )));
+    }
     let mut addresses = Vec::new();
     for text in instances {
         let address = resolve_one(text).await?;

@@ -1,14 +1,19 @@
 //! Reading a request: bodies that are bounded and strict, parameters, conditions.
 
+use std::collections::BTreeMap;
+use std::iter;
+use std::time::Duration;
+
 use http::Request;
 use http::header::{HeaderMap, IF_MATCH};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 use serde::de::DeserializeOwned;
-use std::time::Duration;
-use swap_core::{Generation, OperationId, duration};
+use serde_json::Value;
+use swap_core::{Generation, duration};
 use tokio::time::timeout;
 
+use crate::driver::Conditions;
 use crate::problem::usage;
 use crate::wire::Problem;
 
@@ -16,6 +21,9 @@ use crate::wire::Problem;
 const BODY_BYTES_MAX: usize = 64 * 1024;
 /// How long a body may take.
 const BODY_MAX: Duration = Duration::from_secs(10);
+
+/// The longest reason.
+const WORDS_BYTES_MAX: usize = 1024;
 
 /// A body without fields.
 #[derive(Debug, Default, serde::Deserialize)]
@@ -40,19 +48,46 @@ pub(super) async fn body<T: DeserializeOwned>(request: Request<Incoming>) -> Res
     } else {
         text
     };
-    serde_json::from_str(text).map_err(|error| usage(format!("the body: {error}")))
+    serde_json::from_str(text).map_err(|error| usage(in_words::<T>(text, &error)))
 }
 
-/// What the fields of a request add to a command.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Conditions {
-    pub(super) operation: Option<OperationId>,
-    pub(super) generation: Option<Generation>,
+/// What is wrong with a body, naming the field.
+fn in_words<T: DeserializeOwned>(text: &str, error: &serde_json::Error) -> String {
+    let words = error.to_string();
+    // Unknown, doubled and missing fields are named already.
+    if words.contains(" field `") {
+        return words;
+    }
+    match wrong_field::<T>(text) {
+        Some(field) => format!("{field}: {words}"),
+        None => format!("the body: {words}"),
+    }
+}
+
+/// The first field that is wrong even by itself.
+fn wrong_field<T: DeserializeOwned>(text: &str) -> Option<String> {
+    let fields: serde_json::Map<String, Value> = serde_json::from_str(text).ok()?;
+    let mut fields = fields.into_iter();
+    fields.find_map(|(field, value)| {
+        let alone = Value::Object(iter::once((field.clone(), value)).collect());
+        serde_json::from_value::<T>(alone).is_err().then_some(field)
+    })
+}
+
+/// Words of people, not too many of them: they are journalled, and kept.
+pub(super) fn words(field: &str, text: Option<String>) -> Result<Option<String>, Problem> {
+    match &text {
+        Some(text) if text.len() > WORDS_BYTES_MAX => Err(usage(format!(
+            "{field}: {} bytes are more than {WORDS_BYTES_MAX}",
+            text.len()
+        ))),
+        Some(_) | None => Ok(text),
+    }
 }
 
 /// `Idempotency-Key`, and `If-Match: "GENERATION"`.
 pub(super) fn conditions(fields: &HeaderMap) -> Result<Conditions, Problem> {
-    let operation = match fields.get("idempotency-key") {
+    let key = match fields.get("idempotency-key") {
         None => None,
         Some(value) => {
             let text = value
@@ -76,10 +111,7 @@ pub(super) fn conditions(fields: &HeaderMap) -> Result<Conditions, Problem> {
             Some(Generation(number.ok_or_else(wrong)?))
         }
     };
-    Ok(Conditions {
-        operation,
-        generation,
-    })
+    Ok(Conditions { key, generation })
 }
 
 pub(super) fn duration(field: &str, text: Option<&str>) -> Result<Option<Duration>, Problem> {
@@ -93,9 +125,33 @@ pub(super) fn duration(field: &str, text: Option<&str>) -> Result<Option<Duratio
     text.map(read).transpose()
 }
 
-/// A parameter of the query. Our values need no percent-encoding.
-pub(super) fn parameter<'a>(query: Option<&'a str>, name: &str) -> Option<&'a str> {
-    let pairs = query?.split('&').filter_map(|pair| pair.split_once('='));
-    let mut found = pairs.filter(|(key, _)| *key == name);
-    found.next().map(|(_, value)| value)
+/// The parameters of a query, if they are among the `known` ones. Our values need no percent-encoding.
+pub(super) fn parameters<'a>(
+    query: Option<&'a str>,
+    known: &[&str],
+) -> Result<BTreeMap<&'a str, &'a str>, Problem> {
+    let pairs = query.into_iter().flat_map(|query| query.split('&'));
+    let pairs = pairs.filter(|pair| !pair.is_empty());
+    let read = |pair: &'a str| {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        if known.contains(&name) {
+            return Ok((name, value));
+        }
+        let known = known.join(", ");
+        Err(usage(format!(
+            "{name}: no such parameter; there is {known}"
+        )))
+    };
+    pairs.map(read).collect()
+}
+
+/// Whether this parameter says yes.
+pub(super) fn is_true(query: &BTreeMap<&str, &str>, name: &str) -> Result<bool, Problem> {
+    match query.get(name).copied() {
+        Some("true") => Ok(true),
+        Some("false") | None => Ok(false),
+        Some(other) => Err(usage(format!(
+            "{name}: {other:?} is neither true nor false"
+        ))),
+    }
 }

@@ -1,28 +1,30 @@
 //! What the driver keeps of an app besides the machine's state.
 
-use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use swap_core::{App, ProbeId, ReleaseId};
-use tokio::task::{AbortHandle, JoinSet};
+use swap_core::{App, OperationId, ProbeId, ReleaseId};
+use tokio::task::JoinSet;
 
-use crate::journal::{Past, RECEIPTS_MAX};
+use super::probing::Round;
+use crate::journal::RECEIPTS_MAX;
 use crate::receipt::Baseline;
+use crate::wall::wall_now;
 use crate::wire::Receipt;
 
 /// So many seconds count for the rate.
-pub(super) const SAMPLES_MAX: usize = 11;
+const SAMPLES_MAX: usize = 11;
 
-pub(crate) struct Kept {
-    pub(crate) app: App,
-    pub(crate) config: holdfast_config::App,
+pub(super) struct Kept {
+    pub(super) app: App,
+    pub(super) config: holdfast_config::App,
     /// When the live release took over (RFC 3339).
-    pub(crate) live_since: String,
-    /// Where the counters stood when the operation under way began.
-    pub(crate) baseline: Option<Baseline>,
+    pub(super) live_since: String,
+    /// Where the counters stood when an operation began that has not ended.
+    pub(super) baselines: BTreeMap<OperationId, Baseline>,
     /// Oldest first.
-    pub(crate) receipts: VecDeque<Receipt>,
-    /// Releases that have passed their probe, so that it says something of them.
-    pub(super) passed: HashSet<ReleaseId>,
+    pub(super) receipts: VecDeque<Receipt>,
+    /// Releases that have passed their probe, so that its failures say something of them.
+    pub(super) passed: BTreeSet<ReleaseId>,
     pub(super) rounds: BTreeMap<ProbeId, Round>,
     /// Looks at the live release's instances; ends when it is replaced.
     pub(super) watches: JoinSet<()>,
@@ -30,43 +32,18 @@ pub(crate) struct Kept {
     pub(super) samples: VecDeque<u64>,
 }
 
-/// A round of probing that runs. Its drop ends it.
-pub(super) struct Round {
-    pub(super) task: AbortHandle,
-    pub(super) release: ReleaseId,
-}
-
-impl Drop for Round {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
-}
-
 impl Kept {
-    pub(super) fn new(
-        app: App,
-        config: holdfast_config::App,
-        live_since: String,
-        receipts: Vec<Receipt>,
-    ) -> Self {
+    pub(super) fn new(app: App, config: holdfast_config::App) -> Self {
         Self {
             app,
             config,
-            live_since,
-            baseline: None,
-            receipts: receipts.into(),
-            passed: HashSet::new(),
+            live_since: wall_now(),
+            baselines: BTreeMap::new(),
+            receipts: VecDeque::new(),
+            passed: BTreeSet::new(),
             rounds: BTreeMap::new(),
             watches: JoinSet::new(),
             samples: VecDeque::new(),
-        }
-    }
-
-    pub(super) fn into_past(self) -> Past {
-        Past {
-            saved: self.app.saved(),
-            live_since: Some(self.live_since),
-            receipts: self.receipts.into(),
         }
     }
 
@@ -77,17 +54,22 @@ impl Kept {
         }
     }
 
-    /// Only releases that can still serve are remembered.
-    pub(super) fn forget_passed(&mut self) {
-        let app = &self.app;
-        let known = app
-            .live()
-            .into_iter()
-            .chain(app.previous())
-            .chain(app.staged());
-        let known: Vec<&ReleaseId> = known.map(|release| &release.id).collect();
-        let next = app.next().map(|(release, _)| &release.id);
-        self.passed
-            .retain(|id| known.contains(&id) || next == Some(id));
+    /// So many requests have come, a second after the last time this was said.
+    pub(super) fn sample(&mut self, requests: u64) {
+        self.samples.push_back(requests);
+        if self.samples.len() > SAMPLES_MAX {
+            self.samples.pop_front();
+        }
+    }
+
+    /// Requests a second, over the last seconds.
+    #[allow(clippy::cast_precision_loss, reason = "an estimate")]
+    pub(super) fn rate(&self) -> f64 {
+        match (self.samples.front(), self.samples.back()) {
+            (Some(first), Some(last)) if self.samples.len() > 1 => {
+                last.saturating_sub(*first) as f64 / (self.samples.len() - 1) as f64
+            }
+            _ => 0.0,
+        }
     }
 }

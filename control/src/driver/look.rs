@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use swap_core::{AppName, Phase as At};
+use holdfast_config::Hold;
+use swap_core::{AppName, Phase as At, duration};
 
 use super::Driver;
-use super::kept::{Kept, SAMPLES_MAX};
+use super::kept::Kept;
 use crate::plane::Traffic;
-use crate::problem;
 use crate::receipt::millis;
 use crate::wire::{
     AppStatus, DrainingStatus, HoldStatus, InstanceStatus, LiveStatus, NextStatus, Phase, Plan,
@@ -35,20 +35,14 @@ impl Driver {
 
     /// What a hold would mean now, from the requests of the last seconds.
     pub(super) fn plan(&self, name: &AppName, boot: Option<Duration>) -> Result<Plan, Problem> {
-        let Some(kept) = self.apps.get(name) else {
-            let known: Vec<&str> = self.apps.keys().map(AppName::as_str).collect();
-            return Err(problem::unknown_app(name.as_str(), &known));
-        };
+        let kept = self.known(name)?;
         let last_boot = || {
-            let boots = kept
-                .receipts
-                .iter()
-                .rev()
-                .find_map(|receipt| receipt.boot_ms);
-            boots.map(Duration::from_millis)
+            let newest_first = kept.receipts.iter().rev();
+            let mut boots = newest_first.filter_map(|receipt| receipt.boot_ms);
+            boots.next().map(Duration::from_millis)
         };
         let boot = boot.or_else(last_boot).unwrap_or(BOOT_ASSUMED);
-        let rate = rate(kept);
+        let rate = kept.rate();
         #[allow(
             clippy::cast_possible_truncation,
             clippy::cast_sign_loss,
@@ -56,25 +50,7 @@ impl Driver {
         )]
         let held = (rate * boot.as_secs_f64()).ceil() as u64;
         let held_bytes = held * HELD_BYTES_ASSUMED;
-        let hold = &kept.config.hold;
-        let why = if boot > hold.max_wait {
-            Some(format!(
-                "{boot:?} is longer than max_wait ({:?})",
-                hold.max_wait
-            ))
-        } else if held > hold.max_requests as u64 {
-            Some(format!(
-                "about {held} requests are more than max_requests ({})",
-                hold.max_requests
-            ))
-        } else if held_bytes > hold.max_bytes as u64 {
-            Some(format!(
-                "about {held_bytes} bytes are more than max_bytes ({})",
-                hold.max_bytes
-            ))
-        } else {
-            None
-        };
+        let why = does_not_fit(&kept.config.hold, boot, held, held_bytes);
         let (boot_ms, fits) = (millis(boot), why.is_none());
         let app = name.clone();
         Ok(Plan {
@@ -115,7 +91,7 @@ impl Driver {
                 .unwrap_or_default();
             let what = What::Progress {
                 phase,
-                in_flight: traffic.in_flight,
+                in_flight: running_on_old(kept, &traffic),
                 held: traffic.hold.waiting,
                 probe: kept.app.probe_failure().map(str::to_owned),
             };
@@ -125,21 +101,38 @@ impl Driver {
 
     pub(super) fn sample(&mut self) {
         for (name, kept) in &mut self.apps {
-            kept.samples.push_back(self.plane.traffic(name).requests);
-            if kept.samples.len() > SAMPLES_MAX {
-                kept.samples.pop_front();
-            }
+            kept.sample(self.plane.traffic(name).requests);
         }
     }
 }
 
-#[allow(clippy::cast_precision_loss, reason = "an estimate")]
-fn rate(kept: &Kept) -> f64 {
-    match (kept.samples.front(), kept.samples.back()) {
-        (Some(first), Some(last)) if kept.samples.len() > 1 => {
-            (last - first) as f64 / (kept.samples.len() - 1) as f64
-        }
-        _ => 0.0,
+/// The first limit that such a hold would meet, in words.
+fn does_not_fit(hold: &Hold, boot: Duration, held: u64, held_bytes: u64) -> Option<String> {
+    let Hold {
+        max_requests,
+        max_bytes,
+        max_wait,
+        ..
+    } = hold;
+    if boot > *max_wait {
+        let (boot, max_wait) = (duration::text(boot), duration::text(*max_wait));
+        return Some(format!("{boot} is longer than max_wait ({max_wait})"));
+    }
+    if held > *max_requests as u64 {
+        let words = format!("about {held} requests are more than max_requests ({max_requests})");
+        return Some(words);
+    }
+    (held_bytes > *max_bytes as u64)
+        .then(|| format!("about {held_bytes} bytes are more than max_bytes ({max_bytes})"))
+}
+
+/// Requests running on the old release: all of them until the swap, those that drain after it.
+pub(super) fn running_on_old(kept: &Kept, traffic: &Traffic) -> u64 {
+    let has_swapped = kept.app.running().is_some_and(|running| running.swapped);
+    if has_swapped {
+        traffic.draining.iter().map(|(_, running, _)| running).sum()
+    } else {
+        traffic.in_flight
     }
 }
 

@@ -1,0 +1,153 @@
+//! Which apps there are: those of the configuration, as the journal knew them.
+
+use std::collections::BTreeMap;
+
+use swap_core::{App, AppName, Ending, Generation, Limits, Outcome, Running, Saved};
+
+use super::Driver;
+use super::kept::Kept;
+use crate::journal::{Lasting, Origin, Past, Record};
+use crate::receipt::{Baseline, receipt};
+use crate::wall::wall_now;
+use crate::wire::{Receipt, What};
+
+const RESTART: Origin = Origin {
+    verb: "restore",
+    by: None,
+};
+const REMOVAL: Origin = Origin {
+    verb: "remove",
+    by: None,
+};
+
+impl Driver {
+    /// Takes over the apps of a configuration.
+    pub(crate) async fn configure(&mut self, configs: BTreeMap<AppName, holdfast_config::App>) {
+        let mut old = std::mem::take(&mut self.apps);
+        let mut fresh = Vec::new();
+        for (name, config) in configs {
+            match old.remove(&name) {
+                Some(mut kept) => {
+                    kept.app.set_limits(limits(&config));
+                    kept.config = config;
+                    self.apps.insert(name.clone(), kept);
+                    self.ask_anew(&name);
+                }
+                None => fresh.push((name, config)),
+            }
+        }
+        for (name, kept) in old {
+            self.remove(name, kept).await;
+        }
+        for (name, config) in fresh {
+            self.admit(name, config).await;
+        }
+    }
+
+    /// An app that was not there before. The journal wins over the configuration's first release.
+    ///
+    /// If the journal cannot be written, the app serves all the same: a control-plane fault stops commands, never
+    /// traffic. Nothing but the number of the table is lost, and the next record has it.
+    async fn admit(&mut self, name: AppName, config: holdfast_config::App) {
+        let mut past = self.absent.remove(&name).unwrap_or_default();
+        let is_new = past.saved.generation == Generation::default();
+        if is_new && past.saved.live.is_none() {
+            past.saved.live = config.release.clone();
+        }
+        let Past {
+            saved,
+            live_since,
+            passed,
+            receipts,
+        } = past;
+        let step = App::restore(saved, limits(&config), self.now());
+        let kept = Kept {
+            live_since: live_since.unwrap_or_else(wall_now),
+            passed,
+            receipts,
+            ..Kept::new(step.app.clone(), config)
+        };
+        self.apps.insert(name.clone(), kept);
+        let receipts = self.receipts(&name, &step, None);
+        if let Err(error) = self.journal(&name, &step.app, RESTART, &receipts).await {
+            tracing::error!(app = %name, %error, "it serves, but that was not journalled");
+        }
+        self.carry_on(&name, step, receipts);
+    }
+
+    /// An app that is no longer configured. What the journal knows of it stays, for when it comes back.
+    async fn remove(&mut self, name: AppName, kept: Kept) {
+        let mut past = Past {
+            saved: kept.app.saved(),
+            live_since: Some(kept.live_since.clone()),
+            passed: kept.passed.clone(),
+            receipts: kept.receipts.clone(),
+        };
+        if let Some(running) = past.saved.running.take() {
+            let receipt = self.interrupted(&name, &kept, &running);
+            note_end(&mut past.saved, &running);
+            past.receipts.push_back(receipt.clone());
+            let lasting = Lasting {
+                saved: past.saved.clone(),
+                live_since: past.live_since.clone(),
+                passed: past.passed.clone(),
+            };
+            let record = Record::new(name.clone(), REMOVAL, lasting, vec![receipt.clone()]);
+            if let Err(error) = self.journal.append(record).await {
+                tracing::error!(app = %name, %error, "a receipt was not journalled");
+            }
+            self.tell_end(&name, receipt);
+        }
+        self.absent.insert(name, past);
+    }
+
+    fn interrupted(&self, name: &AppName, kept: &Kept, running: &Running) -> Receipt {
+        let traffic = self.plane.traffic(name);
+        let now = Baseline::now(traffic.clone());
+        let baseline = kept.baselines.get(&running.operation).unwrap_or(&now);
+        let ending = Ending {
+            operation: running.operation.clone(),
+            verb: running.verb.clone(),
+            strategy: running.strategy,
+            outcome: if running.swapped {
+                Outcome::Done
+            } else {
+                Outcome::Interrupted
+            },
+            from: running.from.clone(),
+            to: running.to.clone(),
+            by: running.by.clone(),
+            reason: running.reason.clone(),
+            why: Some("the app was taken out of the configuration".to_owned()),
+            took: std::time::Duration::ZERO,
+            boot: None,
+            hold: None,
+            drain: None,
+        };
+        receipt(name, &ending, baseline, &traffic)
+    }
+
+    /// Tells everybody that an operation has ended.
+    pub(super) fn tell_end(&mut self, name: &AppName, receipt: Receipt) {
+        let operation = receipt.operation.clone();
+        self.swaps.ended(&receipt);
+        self.operations.end(receipt.clone());
+        let what = What::Receipt { receipt };
+        self.events.tell(Some(name), Some(&operation), what);
+    }
+}
+
+fn note_end(saved: &mut Saved, running: &Running) {
+    saved.ended.push(running.operation.clone());
+    let excess = saved.ended.len().saturating_sub(Saved::ENDED_MAX);
+    saved.ended.drain(..excess);
+}
+
+fn limits(config: &holdfast_config::App) -> Limits {
+    Limits {
+        boot: config.timeouts.boot,
+        drain: config.timeouts.drain,
+        drain_held: config.timeouts.drain_held,
+        max_wait: config.hold.max_wait,
+    }
+}

@@ -52,9 +52,10 @@ pub struct Findings {
     /// The longest of them, as the proxy said.
     #[serde(serialize_with = "as_micros", rename = "longest_hold_us")]
     pub longest_hold: Duration,
-    /// How much later than one behind it a held request was sent, at worst: zero if the order was kept.
-    #[serde(serialize_with = "as_micros", rename = "worst_inversion_us")]
-    pub worst_inversion: Duration,
+    /// By how much a held request reached the app later than one that had been sent after it, at worst: zero if the
+    /// order was kept.
+    #[serde(serialize_with = "as_micros", rename = "worst_overtaking_us")]
+    pub worst_overtaking: Duration,
     /// Idle connections that were closed without a word.
     pub unannounced_closes: u64,
     /// Tunnels, by how they ended.

@@ -165,7 +165,10 @@ impl Report {
         if found.held > 0 {
             self.figure("held", found.held);
             self.figure("longest hold", spell(found.longest_hold));
-            self.figure("order kept within", spell(found.worst_inversion));
+            self.figure(
+                "overtaken by a later one, at worst",
+                spell(found.worst_overtaking),
+            );
         }
         self.figure("idempotent requests repeated", found.repeated);
         if !found.tunnels.is_empty() {

@@ -113,17 +113,17 @@ impl Findings {
     }
 
     fn hold(&mut self, arrivals: &Arrivals<'_>) {
-        let mut last_sent = Moment::default();
+        let mut in_order_of_sending = Vec::new();
         for (record, arrival) in &arrivals.in_order {
             let Some(ms) = arrival.held_ms else { continue };
             self.held += 1;
             self.longest_hold = self.longest_hold.max(Duration::from_millis(ms));
-            let (Some(sent), true) = (record.sent, tells_order(record.kind)) else {
-                continue;
-            };
-            self.worst_inversion = self.worst_inversion.max(last_sent.since(sent));
-            last_sent = last_sent.max(sent);
+            if let (Some(sent), true) = (record.sent, tells_order(record.kind)) {
+                in_order_of_sending.push((sent, arrival.at));
+            }
         }
+        in_order_of_sending.sort_unstable();
+        self.worst_overtaking = worst_overtaking(&in_order_of_sending);
     }
 
     fn tunnels(&mut self, run: &Run) {
@@ -144,6 +144,19 @@ impl Findings {
     }
 }
 
+/// How much earlier the first of all that were sent later arrived, at worst; of pairs of sending and arrival, in order of
+/// sending.
+fn worst_overtaking(in_order_of_sending: &[(Moment, Moment)]) -> Duration {
+    let mut worst = Duration::ZERO;
+    let mut first_of_later: Option<Moment> = None;
+    for (_, arrived) in in_order_of_sending.iter().rev() {
+        let first = first_of_later.map_or(*arrived, |first| first.min(*arrived));
+        worst = worst.max(arrived.since(first));
+        first_of_later = Some(first);
+    }
+    worst
+}
+
 fn count(counts: &mut BTreeMap<String, u64>, name: &str) {
     match counts.get_mut(name) {
         Some(count) => *count += 1,
@@ -156,4 +169,23 @@ fn count(counts: &mut BTreeMap<String, u64>, name: &str) {
 /// Whether the head of such a request is at the other side as soon as it is sent.
 fn tells_order(kind: Kind) -> bool {
     !matches!(kind, Kind::Upload | Kind::Download)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pairs(arrivals: &[u64]) -> Vec<(Moment, Moment)> {
+        let pairs = arrivals.iter().zip(0..);
+        let pair = |(at, sent): (&u64, u64)| (Moment::from_micros(sent), Moment::from_micros(*at));
+        pairs.map(pair).collect()
+    }
+
+    #[test]
+    fn overtaking_is_by_how_much_a_later_one_came_earlier() {
+        let worst = |arrivals: &[u64]| worst_overtaking(&pairs(arrivals)).as_micros();
+        assert_eq!(worst(&[]), 0);
+        assert_eq!(worst(&[10, 20, 30]), 0);
+        assert_eq!(worst(&[10, 50, 30, 20, 60]), 30);
+    }
 }

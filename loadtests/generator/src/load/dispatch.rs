@@ -37,26 +37,30 @@ pub(crate) async fn dispatch(
     let beats = Beats::new(began, crowd.plan.rate);
     let metronome = Metronome::start(beats)?;
     let mut schedule = Schedule::new(&crowd.plan, beats);
-    while !schedule.is_over() {
+    let mut commanded = true;
+    loop {
         tokio::select! {
             biased;
-            command = commands.recv() => match command {
-                Some(Command::Leave(count, left)) => {
-                    // Who asked may have gone.
-                    let _ = left.send(crowd.leave(count));
+            command = commands.recv(), if commanded => match command {
+                // Who asked may have gone.
+                Some(Command::Leave(count, left)) => drop(left.send(crowd.leave(count))),
+                None => {
+                    commanded = false;
+                    schedule.stop();
                 }
+            },
+            () = metronome.beat(), if !schedule.is_over() => {
+                start(&crowd, &mut schedule, &mut running);
+            }
+            ended = running.join_next(), if schedule.is_over() => match ended {
+                Some(ended) => rethrow(ended),
                 None => break,
             },
-            () = metronome.beat() => start(&crowd, &mut schedule, &mut running),
         }
+        over.send_if_modified(|over| !std::mem::replace(over, schedule.is_over()) && *over);
         while let Some(ended) = running.try_join_next() {
             rethrow(ended);
         }
-    }
-    // Nobody listens if there are no companions.
-    let _ = over.send(true);
-    while let Some(ended) = running.join_next().await {
-        rethrow(ended);
     }
     Ok(began)
 }
@@ -105,6 +109,11 @@ impl Schedule {
 
     fn is_over(&self) -> bool {
         self.next >= self.total
+    }
+
+    /// No more requests start.
+    fn stop(&mut self) {
+        self.total = self.next;
     }
 
     /// The start of the next request, if it is due.

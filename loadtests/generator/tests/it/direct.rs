@@ -72,7 +72,8 @@ async fn clients_leave_when_told_and_are_no_loss() {
     let mut app = stage.command("v1").work(work).start().await.unwrap();
     app.listening(LONG).await.unwrap();
     let mut plan = plan(app.address());
-    plan.duration = None;
+    plan.rate = 1_000.0;
+    plan.duration = Some(Duration::from_millis(100));
     plan.watched = 0;
     let load = Load::start(plan).unwrap();
     timeout(LONG, async {
@@ -83,7 +84,7 @@ async fn clients_leave_when_told_and_are_no_loss() {
     .await
     .unwrap();
     let left = load.leave(50).await;
-    let run = load.finish().await.unwrap();
+    let run = load.complete().await.unwrap();
     assert_eq!(left, 50);
     let count = run
         .records

@@ -1,28 +1,34 @@
 //! The client half: what swapctl and our own tools say to a daemon.
+//!
+//! A call is one connection: connect, ask, read, close. Whatever the daemon does, a call ends: connecting and the first
+//! answer have limits, and an answer has a longest length. It never tries again by itself: only the caller knows whether
+//! that is harmless.
 
+mod connection;
+mod error;
 mod events;
+mod sse;
 
-use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use bytes::Bytes;
-use http::header::{ACCEPT, CONTENT_TYPE, HOST};
-use http::{Method, Request, Response};
-use http_body_util::{BodyExt, Full};
-use hyper::body::Incoming;
-use hyper::client::conn::http1;
-use hyper_util::rt::TokioIo;
+use http::Method;
+use http::header::CONTENT_TYPE;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use tokio::net::UnixStream;
-use tokio::task::AbortHandle;
+use swap_core::OperationId;
 
-use crate::wire::Problem;
+use crate::wire::Operation;
+use connection::Question;
+pub use error::{ClientError, NotReachable};
 pub use events::EventStream;
 
-/// How long connecting may take.
-const CONNECT_MAX: Duration = Duration::from_secs(5);
+/// How long a look at something may take.
+const LOOK_MAX: Duration = Duration::from_secs(10);
+/// How long a command may take until its first answer: the daemon may have to resolve names, and to wait for its disk.
+const COMMAND_MAX: Duration = Duration::from_secs(60);
+/// How long one wait for an operation's end goes on before the daemon is asked whether it is still there.
+const WAIT_MAX: Duration = Duration::from_secs(60);
 
 /// A daemon, by its control socket. Each call has a connection of its own.
 #[derive(Clone, Debug)]
@@ -30,31 +36,19 @@ pub struct Client {
     socket: PathBuf,
 }
 
-/// Why a call failed.
-#[derive(Debug, thiserror::Error)]
-pub enum ClientError {
-    /// Nothing was said: there is no daemon, or it may not be asked.
-    #[error("no daemon answers on {}: {why}", socket.display())]
-    NotReachable {
-        /// Where.
-        socket: PathBuf,
-        /// What the system said.
-        why: String,
-    },
-    /// The daemon says no.
-    #[error("{}", .0.detail)]
-    Problem(Problem),
-    /// The connection was lost; whether the daemon did what it was asked is not known.
-    #[error("the connection to the daemon was lost: {0}")]
-    Lost(String),
-    /// An answer that makes no sense.
-    #[error("the daemon's answer is not understood: {0}")]
-    Protocol(String),
-}
-
 /// The body of a call without fields.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
 pub struct Nothing {}
+
+/// An operation id that nobody has used. Whoever makes it up before the first word to the daemon can ask for the
+/// operation again, whatever becomes of the connection.
+pub fn new_operation() -> OperationId {
+    match ulid::Ulid::new().to_string().parse() {
+        Ok(operation) => operation,
+        // 26 letters and digits.
+        Err(_) => unreachable!("a ULID is an operation id"),
+    }
+}
 
 impl Client {
     /// The daemon behind this socket. Nothing is said yet.
@@ -69,16 +63,16 @@ impl Client {
         &self.socket
     }
 
-    /// Asks for something.
+    /// Looks at something: `/v1/status`.
     ///
     /// # Errors
     ///
     /// See [`ClientError`].
     pub async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
-        self.call(Method::GET, path, &Nothing {}).await
+        self.ask(Question::look(path, LOOK_MAX)).await
     }
 
-    /// Commands something, and waits for the answer however long it takes.
+    /// Commands something that is done when it is answered.
     ///
     /// # Errors
     ///
@@ -88,20 +82,19 @@ impl Client {
         path: &str,
         body: &impl Serialize,
     ) -> Result<T, ClientError> {
-        self.call(Method::POST, path, body).await
+        self.ask(Question::command(path, body, COMMAND_MAX)?).await
     }
 
-    /// Listens to `GET path`.
+    /// Listens to the events of `GET path`.
     ///
     /// # Errors
     ///
     /// See [`ClientError`].
     pub async fn listen(&self, path: &str) -> Result<EventStream, ClientError> {
-        let (response, connection) = self.send(Method::GET, path, &Nothing {}).await?;
-        Ok(EventStream::new(accepted(response).await?, connection))
+        self.stream(Question::look(path, LOOK_MAX)).await
     }
 
-    /// Commands something that is answered by events.
+    /// Commands something that takes its time, and listens to its events, of which the receipt is the last.
     ///
     /// # Errors
     ///
@@ -111,101 +104,70 @@ impl Client {
         path: &str,
         body: &impl Serialize,
     ) -> Result<EventStream, ClientError> {
-        let (response, connection) = self.send(Method::POST, path, body).await?;
-        Ok(EventStream::new(accepted(response).await?, connection))
+        self.stream(Question::command(path, body, COMMAND_MAX)?)
+            .await
     }
 
-    async fn call<T: DeserializeOwned>(
-        &self,
-        method: Method,
-        path: &str,
-        body: &impl Serialize,
-    ) -> Result<T, ClientError> {
-        let (response, _connection) = self.send(method, path, body).await?;
-        let octets = collect(accepted(response).await?).await?;
+    /// Where an operation stands: at its end, or after a minute.
+    ///
+    /// # Errors
+    ///
+    /// See [`ClientError`].
+    pub async fn wait(&self, operation: &OperationId) -> Result<Operation, ClientError> {
+        let path = format!("/v1/operations/{operation}");
+        let waiting = format!("{path}?wait=true");
+        match self.ask(Question::look(&waiting, WAIT_MAX)).await {
+            Err(ClientError::Late { .. }) => self.get(&path).await,
+            answered => answered,
+        }
+    }
+
+    async fn ask<T: DeserializeOwned>(&self, question: Question) -> Result<T, ClientError> {
+        let limit = question.limit;
+        let asking = async {
+            let (response, _connection) = connection::send(&self.socket, question).await?;
+            connection::collect(connection::accepted(response).await?).await
+        };
+        let octets = in_time(limit, asking).await?;
         serde_json::from_slice(&octets).map_err(|error| ClientError::Protocol(error.to_string()))
     }
 
-    async fn send(
-        &self,
-        method: Method,
-        path: &str,
-        body: &impl Serialize,
-    ) -> Result<(Response<Incoming>, Connection), ClientError> {
-        let stream = self.connect().await?;
-        let lost = |error: hyper::Error| ClientError::Lost(error.to_string());
-        let (mut sender, connection) =
-            http1::handshake(TokioIo::new(stream)).await.map_err(lost)?;
-        let driving = tokio::spawn(async move { drop(connection.await) });
-        let connection = Connection(driving.abort_handle());
-        let protocol = |error: &dyn std::fmt::Display| ClientError::Protocol(error.to_string());
-        let text = match method {
-            Method::GET => Vec::new(),
-            _ => serde_json::to_vec(body).map_err(|error| protocol(&error))?,
+    async fn stream(&self, question: Question) -> Result<EventStream, ClientError> {
+        let limit = question.limit;
+        let opening = async {
+            let question = question.for_events();
+            let (response, connection) = connection::send(&self.socket, question).await?;
+            let kind = response.headers().get(CONTENT_TYPE).cloned();
+            let body = connection::accepted(response).await?;
+            match kind {
+                Some(kind) if kind == "text/event-stream" => Ok(EventStream::new(body, connection)),
+                kind => Err(ClientError::Protocol(format!(
+                    "events were asked for, not {kind:?}"
+                ))),
+            }
         };
-        let request = Request::builder()
-            .method(method)
-            .uri(path)
-            .header(HOST, "holdfast")
-            .header(ACCEPT, "application/json")
-            .header(CONTENT_TYPE, "application/json")
-            .body(Full::new(Bytes::from(text)))
-            .map_err(|error| protocol(&error))?;
-        let response = sender.send_request(request).await.map_err(lost)?;
-        Ok((response, connection))
-    }
-
-    async fn connect(&self) -> Result<UnixStream, ClientError> {
-        let not_reachable = |why| ClientError::NotReachable {
-            socket: self.socket.clone(),
-            why,
-        };
-        match tokio::time::timeout(CONNECT_MAX, UnixStream::connect(&self.socket)).await {
-            Ok(Ok(stream)) => Ok(stream),
-            Ok(Err(error)) => Err(not_reachable(words(&error))),
-            Err(_) => Err(not_reachable(format!("no answer within {CONNECT_MAX:?}"))),
-        }
+        in_time(limit, opening).await
     }
 }
 
-fn words(error: &io::Error) -> String {
-    match error.kind() {
-        io::ErrorKind::NotFound => "there is no such socket".to_owned(),
-        io::ErrorKind::ConnectionRefused => "the socket is there, but nobody listens".to_owned(),
-        io::ErrorKind::PermissionDenied => {
-            "not allowed (see control.users and control.mode)".to_owned()
-        }
-        _ => error.to_string(),
+async fn in_time<T>(
+    limit: Duration,
+    asking: impl Future<Output = Result<T, ClientError>>,
+) -> Result<T, ClientError> {
+    match tokio::time::timeout(limit, asking).await {
+        Ok(answered) => answered,
+        Err(_) => Err(ClientError::Late { limit }),
     }
 }
 
-/// A connection that is driven; its drop ends it.
-#[derive(Debug)]
-struct Connection(AbortHandle);
-
-impl Drop for Connection {
-    fn drop(&mut self) {
-        self.0.abort();
+impl Question {
+    fn look(path: &str, limit: Duration) -> Self {
+        Self::new(Method::GET, path, Vec::new(), limit)
     }
-}
 
-/// The body of a good answer, or the problem.
-async fn accepted(response: Response<Incoming>) -> Result<Incoming, ClientError> {
-    if response.status().is_success() {
-        return Ok(response.into_body());
+    fn command(path: &str, body: &impl Serialize, limit: Duration) -> Result<Self, ClientError> {
+        let body =
+            serde_json::to_vec(body).map_err(|error| ClientError::Protocol(error.to_string()))?;
+        Ok(Self::new(Method::POST, path, body, limit))
     }
-    let status = response.status();
-    let octets = collect(response.into_body()).await?;
-    match serde_json::from_slice(&octets) {
-        Ok(problem) => Err(ClientError::Problem(problem)),
-        Err(_) => Err(ClientError::Protocol(format!("status {status}"))),
-    }
-}
-
-async fn collect(body: Incoming) -> Result<Bytes, ClientError> {
-    let collected = body
-        .collect()
-        .await
-        .map_err(|error| ClientError::Lost(error.to_string()))?;
-    Ok(collected.to_bytes())
 }

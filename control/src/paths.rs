@@ -17,6 +17,19 @@ pub fn control_socket(typed: Option<&Path>) -> Option<PathBuf> {
     named.or_else(system).or_else(runtime)
 }
 
+/// The control socket to ask, for swapctl: the same rule, except that another user's `/run/holdfast/control.sock` is
+/// better than none of ours. (Root, and whoever `control.users` names, command daemons that run as somebody else.)
+pub fn control_socket_to_ask(typed: Option<&Path>) -> Option<PathBuf> {
+    let ours = control_socket(typed);
+    let named = typed.is_some() || path_of("HOLDFAST_CONTROL").is_some();
+    let system = Path::new(SYSTEM_SOCKET);
+    match ours {
+        Some(ours) if named || ours.exists() || !system.exists() => Some(ours),
+        None if !system.exists() => None,
+        Some(_) | None => Some(system.to_owned()),
+    }
+}
+
 /// The state directory: `--state-dir`, else `$STATE_DIRECTORY`, else `$XDG_STATE_HOME/holdfast`, else
 /// `~/.local/state/holdfast`. None: there is no home either.
 pub fn state_dir(typed: Option<&Path>) -> Option<PathBuf> {

@@ -1,20 +1,24 @@
 //! Server-sent events, as they come.
 
-use bytes::BytesMut;
+use std::time::Duration;
+
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
+use tokio::time::timeout;
 
-use super::{ClientError, Connection};
+use super::ClientError;
+use super::connection::Connection;
+use super::sse::Blocks;
 use crate::wire::Event;
 
-/// The longest event that is taken.
-const EVENT_BYTES_MAX: usize = 1 << 20;
+/// A daemon that is there says something, be it a comment, every 10 s.
+const SILENCE_MAX: Duration = Duration::from_secs(45);
 
 /// Events of the daemon. Its drop ends the connection.
 #[derive(Debug)]
 pub struct EventStream {
     body: Incoming,
-    read: BytesMut,
+    blocks: Blocks,
     _connection: Connection,
 }
 
@@ -22,7 +26,7 @@ impl EventStream {
     pub(super) fn new(body: Incoming, connection: Connection) -> Self {
         Self {
             body,
-            read: BytesMut::new(),
+            blocks: Blocks::default(),
             _connection: connection,
         }
     }
@@ -31,32 +35,26 @@ impl EventStream {
     ///
     /// # Errors
     ///
-    /// If the connection is lost, or what comes is no event.
+    /// If the connection is lost, if the daemon has been silent for 45 s, or if what comes is no event.
     pub async fn next(&mut self) -> Result<Option<Event>, ClientError> {
         loop {
-            while let Some(end) = self.read.windows(2).position(|two| two == b"\n\n") {
-                let block = self.read.split_to(end + 2);
-                let lines = block.as_ref().split(|octet| *octet == b'\n');
-                let data = lines.filter_map(|line| line.strip_prefix(b"data: ")).next();
-                if let Some(json) = data {
-                    let event = serde_json::from_slice(json);
-                    return event
-                        .map(Some)
-                        .map_err(|e| ClientError::Protocol(e.to_string()));
-                }
+            if let Some(json) = self.blocks.next() {
+                let event = serde_json::from_slice(&json);
+                return event.map(Some).map_err(|error| protocol(&error));
             }
-            if self.read.len() > EVENT_BYTES_MAX {
-                return Err(ClientError::Protocol("an event without an end".into()));
-            }
-            match self.body.frame().await {
-                None => return Ok(None),
-                Some(Err(error)) => return Err(ClientError::Lost(error.to_string())),
-                Some(Ok(frame)) => {
-                    if let Some(data) = frame.data_ref() {
-                        self.read.extend_from_slice(data);
-                    }
+            match timeout(SILENCE_MAX, self.body.frame()).await {
+                Err(_) => return Err(ClientError::Late { limit: SILENCE_MAX }),
+                Ok(None) => return Ok(None),
+                Ok(Some(Err(error))) => return Err(ClientError::Lost(error.to_string())),
+                Ok(Some(Ok(frame))) => {
+                    let data = frame.into_data().unwrap_or_default();
+                    self.blocks.push(&data).map_err(|error| protocol(&error))?;
                 }
             }
         }
     }
+}
+
+fn protocol(error: &dyn std::error::Error) -> ClientError {
+    ClientError::Protocol(error.to_string())
 }

@@ -1,116 +1,112 @@
-//! Following an operation to its end: a live line on a terminal, one line an event elsewhere.
+//! From a command that takes its time to its receipt. The operation's id is ours and was made up before the first word,
+//! so whatever becomes of a connection, the daemon can be asked for the end.
 
-use std::io::{IsTerminal, Write};
-use std::time::Instant;
+use std::time::Duration;
 
 use holdfast_control::client::{Client, ClientError, EventStream};
 use holdfast_control::wire::{Operation, Receipt, What};
+use serde::Serialize;
 use swap_core::OperationId;
+use tokio::time::{Instant, sleep};
 
-use crate::output;
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::output::hints;
+use crate::progress::Progress;
+use crate::session::{Ended, Session};
+use crate::signals::Signals;
+use crate::told;
 
-/// Shows progress on standard error.
-pub(crate) struct Progress {
-    live: bool,
-    began: Instant,
-    shown: bool,
+/// How long a daemon that was lost is looked for: long enough for a restart.
+const LOOK_FOR_IT: Duration = Duration::from_secs(5);
+/// The pause between two questions.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// Begins an operation, shows its progress, and writes its receipt.
+pub(crate) async fn to_receipt(
+    session: &Session,
+    operation: &OperationId,
+    path: &str,
+    body: &impl Serialize,
+) -> Result<Receipt, Failure> {
+    let mut signals = Signals::catch().map_err(Failure::System)?;
+    let mut progress = Progress::new();
+    let ended = tokio::select! {
+        ended = begin_and_read(&session.client, operation, path, body, &mut progress) => ended,
+        signal = signals.next() => Err(Failure::Left { operation: operation.clone(), signal }),
+    };
+    progress.clear();
+    ended
 }
 
-impl Progress {
-    pub(crate) fn new() -> Self {
-        Self {
-            live: std::io::stderr().is_terminal(),
-            began: Instant::now(),
-            shown: false,
-        }
-    }
-
-    /// Shows an event.
-    pub(crate) fn show(&mut self, what: &What) {
-        match what {
-            What::Phase {
-                phase,
-                in_flight,
-                held,
-                ..
-            } => {
-                let text = format!("{phase}: {in_flight} running, {held} held");
-                if self.live {
-                    self.redraw(&text)
-                } else {
-                    output::note(&text)
-                }
-            }
-            What::Progress {
-                phase,
-                in_flight,
-                held,
-                probe,
-            } if self.live => {
-                let probe = probe
-                    .as_ref()
-                    .map_or(String::new(), |why| format!(" · {why}"));
-                self.redraw(&format!("{phase}: {in_flight} running, {held} held{probe}"));
-            }
-            _ => {}
-        }
-    }
-
-    fn redraw(&mut self, text: &str) {
-        let seconds = self.began.elapsed().as_secs_f64();
-        let _ = write!(anstream::stderr(), "\r\x1b[2K{seconds:5.1} s  {text}");
-        let _ = anstream::stderr().flush();
-        self.shown = true;
-    }
-
-    /// The terminal belongs to somebody else from here on.
-    pub(crate) fn end(&mut self) {
-        if std::mem::take(&mut self.shown) {
-            output::note("");
-        }
-    }
+/// Writes the receipt of an operation that we waited for.
+pub(crate) fn write(session: &Session, receipt: &Receipt) -> Ended {
+    session
+        .output
+        .result(receipt, &told::receipt::text(receipt))?;
+    hints(&told::receipt::hints(receipt));
+    Ok(Exit::of(receipt))
 }
 
-/// Follows a begun operation until its receipt. If the stream is lost, asks for the end.
-pub(crate) async fn to_the_end(
+async fn begin_and_read(
     client: &Client,
     operation: &OperationId,
-) -> Result<Receipt, ClientError> {
-    let mut progress = Progress::new();
-    let listening = client
-        .listen(&format!("/v1/events?operation={operation}"))
-        .await;
-    let followed = match listening {
-        Ok(mut stream) => follow(&mut stream, &mut progress).await,
-        Err(_) => None,
-    };
-    progress.end();
-    match followed {
-        Some(receipt) => Ok(receipt),
-        None => wait(client, operation).await,
-    }
-}
-
-async fn follow(stream: &mut EventStream, progress: &mut Progress) -> Option<Receipt> {
-    while let Ok(Some(event)) = stream.next().await {
-        if let What::Receipt { receipt } = event.what {
-            return Some(receipt);
+    path: &str,
+    body: &impl Serialize,
+    progress: &mut Progress,
+) -> Result<Receipt, Failure> {
+    match client.post_and_listen(path, body).await {
+        Ok(mut stream) => {
+            if let Some(receipt) = read(&mut stream, progress).await {
+                return Ok(receipt);
+            }
         }
-        progress.show(&event.what);
+        Err(error) if error.leaves_doubt() => {}
+        Err(error) => return Err(Failure::Command(error)),
     }
-    None
+    progress.clear();
+    ask_for_end(client, operation).await
 }
 
-/// The end of an operation, however long it takes.
-pub(crate) async fn wait(client: &Client, operation: &OperationId) -> Result<Receipt, ClientError> {
-    match client
-        .get(&format!("/v1/operations/{operation}?wait=true"))
-        .await
-    {
-        Ok(Operation::Ended { receipt }) => Ok(receipt),
-        Ok(Operation::Running { .. }) => Err(ClientError::Lost("the operation goes on".into())),
-        // It was begun, so a daemon that is gone now leaves the outcome unknown.
-        Err(ClientError::NotReachable { why, .. }) => Err(ClientError::Lost(why)),
-        Err(error) => Err(error),
+/// Reads events up to the receipt; none if the stream ends before.
+pub(crate) async fn read(stream: &mut EventStream, progress: &mut Progress) -> Option<Receipt> {
+    loop {
+        let event = tokio::select! {
+            event = stream.next() => event,
+            () = progress.tick() => continue,
+        };
+        match event.ok().flatten()?.what {
+            What::Receipt { receipt } => return Some(receipt),
+            what => progress.show(&what),
+        }
+    }
+}
+
+/// The end of an operation, however long it takes, as long as the daemon can be asked.
+pub(crate) async fn ask_for_end(
+    client: &Client,
+    operation: &OperationId,
+) -> Result<Receipt, Failure> {
+    let mut seen = Instant::now();
+    loop {
+        match client.wait(operation).await {
+            Ok(Operation::Ended { receipt }) => return Ok(receipt),
+            Ok(Operation::Running { .. }) => seen = Instant::now(),
+            Err(why) if is_final(&why) || seen.elapsed() > LOOK_FOR_IT => {
+                let operation = operation.clone();
+                return Err(Failure::OutcomeUnknown { operation, why });
+            }
+            Err(_) => {}
+        }
+        sleep(PAUSE).await;
+    }
+}
+
+/// Whether asking again would be answered in the same way. (A daemon that starts or stops answers 503.)
+fn is_final(error: &ClientError) -> bool {
+    match error {
+        ClientError::Problem(problem) => problem.status < 500,
+        ClientError::Protocol(_) => true,
+        ClientError::NotReachable { .. } | ClientError::Lost(_) | ClientError::Late { .. } => false,
     }
 }

@@ -1,133 +1,97 @@
-//! What people and scripts read: results on standard output, the rest on standard error.
+//! Where words go: results to standard output, the rest to standard error; with `--json` one object to standard output
+//! and all words to standard error.
 
-use std::io::Write;
+use std::io::{self, Write};
 
-use holdfast_control::wire::Receipt;
 use serde::Serialize;
-use swap_core::Outcome;
+use swap_core::AppName;
 
-/// Says a line to people. A closed pipe is the reader's choice.
-pub(crate) fn note(line: &str) {
-    let _ = writeln!(anstream::stderr(), "{line}");
+use crate::failure::Failure;
+use crate::words::{BAD, HINT, Styled};
+
+/// How results are written.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Output {
+    json: bool,
 }
 
-/// Says what went wrong, and the next command to run.
-pub(crate) fn error(what: &str, hint: Option<&str>) {
-    use anstyle::{AnsiColor, Style};
-    let red = Style::new().bold().fg_color(Some(AnsiColor::Red.into()));
-    let mut err = anstream::stderr();
-    let _ = writeln!(err, "{red}error:{red:#} {what}");
-    if let Some(hint) = hint {
-        let _ = writeln!(err, "hint: {hint}");
-    }
+/// Whether somebody still reads standard output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reader {
+    There,
+    Gone,
 }
 
-/// One JSON object on standard output.
-pub(crate) fn json(value: &impl Serialize) {
-    let text = serde_json::to_string(value).unwrap_or_default();
-    let _ = writeln!(anstream::stdout(), "{text}");
-}
+impl Output {
+    pub(crate) const fn new(json: bool) -> Self {
+        Self { json }
+    }
 
-/// A result for people.
-pub(crate) fn line(text: &str) {
-    let _ = writeln!(anstream::stdout(), "{text}");
-}
+    /// Whether standard output is for one JSON object, and for nothing else.
+    pub(crate) const fn is_json(self) -> bool {
+        self.json
+    }
 
-/// The receipt, as JSON or in a few lines.
-pub(crate) fn receipt(receipt: &Receipt, as_json: bool) {
-    if as_json {
-        json(receipt);
-    } else {
-        line(receipt_text(receipt).trim_end());
-    }
-}
-
-pub(crate) fn receipt_text(receipt: &Receipt) -> String {
-    use std::fmt::Write;
-    let Receipt {
-        held,
-        waiting,
-        held_peak,
-        released,
-        abandoned,
-        shed,
-        ..
-    } = receipt;
-    let mut text = String::new();
-    let _ = writeln!(text, "operation  {}  by {}", receipt.operation, receipt.by);
-    if let Some(reason) = &receipt.reason {
-        let _ = writeln!(text, "reason     {reason}");
-    }
-    if let Some(why) = &receipt.why {
-        let _ = writeln!(text, "because    {why}");
-    }
-    let phases = [
-        ("boot", receipt.boot_ms),
-        ("hold", receipt.hold_ms),
-        ("drain", receipt.drain_ms),
-    ];
-    let phases: Vec<String> = phases
-        .iter()
-        .filter_map(|(name, ms)| ms.map(|ms| format!("{name} {}", seconds(ms))))
-        .collect();
-    if !phases.is_empty() {
-        let _ = writeln!(text, "phases     {}", phases.join(" · "));
-    }
-    if *held > 0 {
-        let _ = writeln!(
-            text,
-            "held       {held} (most at once {held_peak}) · released {released} · left {abandoned} · \
-             timed out {} · still waiting {waiting}",
-            shed.timeout
-        );
-    }
-    if shed.full + shed.bytes + shed.share > 0 {
-        let _ = writeln!(
-            text,
-            "refused    full {} · bytes {} · share {}",
-            shed.full, shed.bytes, shed.share
-        );
-    }
-    let _ = writeln!(
-        text,
-        "ended      drained {} · cut {} · retried {}",
-        receipt.drained, receipt.cut, receipt.retried
-    );
-    let _ = writeln!(text, "{}", headline(receipt));
-    text
-}
-
-/// The one line that says it all.
-pub(crate) fn headline(receipt: &Receipt) -> String {
-    let word = match receipt.outcome {
-        Outcome::Done => "done",
-        Outcome::AlreadyLive => "live already",
-        Outcome::Failed => "failed",
-        Outcome::Aborted => "aborted",
-        Outcome::Interrupted => "interrupted",
-    };
-    let name = |id: &Option<swap_core::ReleaseId>| {
-        id.as_ref().map_or("nothing".into(), ToString::to_string)
-    };
-    let moved = match (receipt.outcome, &receipt.to) {
-        (_, None) => receipt.verb.clone(),
-        (Outcome::Failed | Outcome::Aborted, Some(_)) => {
-            format!("{} keeps serving", name(&receipt.from))
+    /// The result: `value` for scripts, `text` for people.
+    pub(crate) fn result(self, value: &impl Serialize, text: &str) -> Result<(), Failure> {
+        if self.json {
+            note(text);
+            self.line(value).map(drop)
+        } else {
+            written(writeln!(anstream::stdout(), "{}", text.trim_end())).map(drop)
         }
-        (_, Some(to)) if receipt.verb == "stage" => format!("{to} staged"),
-        (Outcome::AlreadyLive, Some(to)) => to.to_string(),
-        (_, Some(to)) => format!("{} → {to}", name(&receipt.from)),
-    };
-    format!(
-        "{word}: {} {moved} in {} · held {} (longest {}) · lost {}",
-        receipt.app,
-        seconds(receipt.took_ms),
-        receipt.held,
-        seconds(receipt.longest_hold_ms),
-        receipt.lost
-    )
+    }
+
+    /// One JSON object of possibly many, on a line of its own.
+    pub(crate) fn line(self, value: &impl Serialize) -> Result<Reader, Failure> {
+        let mut text = serde_json::to_vec(value).map_err(|error| Failure::Output(error.into()))?;
+        text.push(b'\n');
+        written(raw(&text))
+    }
+
+    /// Octets as they are, such as a shell's script.
+    pub(crate) fn raw(self, octets: &[u8]) -> Result<(), Failure> {
+        written(raw(octets)).map(drop)
+    }
+
+    /// Says what went wrong, and what to do about it.
+    pub(crate) fn failure(self, failure: &Failure, app: Option<&AppName>) {
+        note(&format!(
+            "{} {}",
+            Styled(BAD, "error:"),
+            crate::words::plain(&failure.to_string())
+        ));
+        hints(&failure.hints(app));
+        if self.json {
+            // If that fails too, there is nobody left to tell.
+            let _ = self.line(&failure.json(app));
+        }
+    }
 }
 
-pub(crate) fn seconds(ms: u64) -> String {
-    format!("{}.{} s", ms / 1000, ms % 1000 / 100)
+/// Says something to people. If nobody can hear it, that is their choice.
+pub(crate) fn note(text: &str) {
+    let _ = writeln!(anstream::stderr(), "{}", text.trim_end());
+}
+
+/// Says which command helps.
+pub(crate) fn hints<T: AsRef<str>>(hints: &[T]) {
+    for hint in hints {
+        note(&format!("{} {}", Styled(HINT, "hint:"), hint.as_ref()));
+    }
+}
+
+fn raw(octets: &[u8]) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    out.write_all(octets)?;
+    out.flush()
+}
+
+/// A reader who has read enough (`| head -1`) is no error.
+fn written(result: io::Result<()>) -> Result<Reader, Failure> {
+    match result {
+        Ok(()) => Ok(Reader::There),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(Reader::Gone),
+        Err(error) => Err(Failure::Output(error)),
+    }
 }

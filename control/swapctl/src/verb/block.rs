@@ -1,18 +1,26 @@
-//! `swapctl block`: promotes are refused from now on, with the reason and who.
+//! `swapctl block`: promotes are refused from now on, with the reason and who said it.
 
-use holdfast_control::client::ClientError;
+use clap::Args;
 use holdfast_control::wire::BlockRequest;
 
-use super::{Asked, path, simple};
-use crate::cli;
-use crate::exit::Exit;
+use crate::cli::App;
+use crate::session::{Ended, Session};
 
-pub(crate) async fn run(asked: &Asked, typed: cli::Block) -> Result<Exit, ClientError> {
-    let body = BlockRequest {
-        reason: Some(typed.reason),
-    };
-    simple::say(
-        asked,
-        asked.client.post(&path(&typed.app, "block"), &body).await?,
-    )
+/// Refuse promotes until `unblock`
+#[derive(Args, Debug)]
+pub(crate) struct Block {
+    #[command(flatten)]
+    pub(crate) app: App,
+    /// Why, for whoever is refused
+    #[arg(long, value_name = "TEXT")]
+    reason: String,
+}
+
+impl Block {
+    pub(crate) async fn run(self, session: &Session) -> Ended {
+        let request = BlockRequest {
+            reason: Some(self.reason),
+        };
+        session.command(&self.app.path("block"), &request).await
+    }
 }

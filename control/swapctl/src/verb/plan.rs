@@ -1,36 +1,63 @@
-//! `swapctl plan`: what a hold would mean now.
+//! `swapctl plan`: what a hold would mean now, before anybody has to wait.
 
-use holdfast_control::client::ClientError;
-use holdfast_control::wire::{Plan, PlanRequest};
+use std::time::Duration;
 
-use super::{Asked, path};
-use crate::cli;
+use clap::Args;
+use holdfast_control::wire::{self, PlanRequest};
+use swap_core::duration;
+
+use crate::cli::App;
 use crate::exit::Exit;
-use crate::output;
+use crate::failure::Failure;
+use crate::session::{Ended, Session};
+use crate::words::{BAD, GOOD, NAME, Styled, octets, plain, span};
 
-pub(crate) async fn run(asked: &Asked, typed: cli::Plan) -> Result<Exit, ClientError> {
-    let body = PlanRequest { boot: typed.boot };
-    let plan: Plan = asked.client.post(&path(&typed.app, "plan"), &body).await?;
-    if asked.json {
-        output::json(&plan);
-    } else {
-        output::line(&text(&plan));
-    }
-    Ok(Exit::Done)
+/// What a hold would mean now
+#[derive(Args, Debug)]
+pub(crate) struct Plan {
+    #[command(flatten)]
+    pub(crate) app: App,
+    /// How long the new release takes to boot; else as long as the last one
+    #[arg(long, value_name = "D", value_parser = duration::parse)]
+    boot: Option<Duration>,
 }
 
-fn text(plan: &Plan) -> String {
-    let fits = match &plan.why {
-        None => "fits the limits".to_owned(),
-        Some(why) => format!("does not fit: {why}"),
+impl Plan {
+    pub(crate) async fn run(self, session: &Session) -> Ended {
+        let request = PlanRequest {
+            boot: self.boot.map(|boot| duration::text(boot).to_string()),
+        };
+        let asked = session.client.post(&self.app.path("plan"), &request).await;
+        let plan: wire::Plan = asked.map_err(Failure::Look)?;
+        session.output.result(&plan, &text(&plan))?;
+        Ok(Exit::Done)
+    }
+}
+
+fn text(plan: &wire::Plan) -> String {
+    let wire::Plan {
+        app,
+        rate,
+        boot_ms,
+        held,
+        held_bytes,
+        longest_hold_ms,
+        fits,
+        why,
+    } = plan;
+    let verdict = match why {
+        _ if *fits => Styled(GOOD, "it fits the limits").to_string(),
+        Some(why) => format!("{} {}", Styled(BAD, "it does not fit:"), plain(why)),
+        None => Styled(BAD, "it does not fit the limits").to_string(),
     };
     format!(
-        "{}: {:.0} requests a second, boot {}: about {} held, {} KiB, longest wait {}; {fits}",
-        plan.app,
-        plan.rate,
-        output::seconds(plan.boot_ms),
-        plan.held,
-        plan.held_bytes / 1024,
-        output::seconds(plan.longest_hold_ms),
+        "{}: a hold of {} at {rate:.1} requests a second\n\
+         \x20 held      about {held}, {}\n\
+         \x20 longest   {}\n\
+         {verdict}",
+        Styled(NAME, app),
+        span(*boot_ms),
+        octets(*held_bytes),
+        span(*longest_hold_ms),
     )
 }

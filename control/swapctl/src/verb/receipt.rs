@@ -1,31 +1,46 @@
-//! `swapctl receipt`: what happened in an operation.
+//! `swapctl receipt`: what happened in an operation. It reports; how the operation went is not its own exit code.
 
-use holdfast_control::client::ClientError;
-use holdfast_control::wire::{Operation, Receipt};
+use clap::Args;
+use holdfast_control::wire::{self, Operation};
+use swap_core::OperationId;
 
-use super::Asked;
-use crate::cli;
 use crate::exit::Exit;
-use crate::output;
+use crate::failure::Failure;
+use crate::session::{Ended, Session};
+use crate::told;
 
-pub(crate) async fn run(asked: &Asked, typed: cli::Receipt) -> Result<Exit, ClientError> {
-    let receipt: Receipt = match typed.operation {
-        None => asked.client.get("/v1/receipt").await?,
-        Some(operation) => match asked
-            .client
-            .get(&format!("/v1/operations/{operation}"))
-            .await?
-        {
-            Operation::Ended { receipt } => receipt,
-            Operation::Running { phase, .. } => {
-                output::error(
-                    &format!("operation {operation} is under way ({phase})"),
-                    None,
-                );
-                return Ok(Exit::Unknown);
-            }
-        },
-    };
-    output::receipt(&receipt, asked.json);
-    Ok(Exit::Done)
+/// What happened in an operation; in the last one if none is named
+#[derive(Args, Debug)]
+pub(crate) struct Receipt {
+    /// Which; the last one if none is named
+    #[arg(value_name = "OPERATION")]
+    operation: Option<OperationId>,
+}
+
+impl Receipt {
+    pub(crate) async fn run(self, session: &Session) -> Ended {
+        let receipt = match self.operation {
+            Some(operation) => of(session, &operation).await?,
+            None => session.look("/v1/receipt").await?,
+        };
+        let text = told::receipt::text(&receipt);
+        session.output.result(&receipt, &text)?;
+        Ok(Exit::Done)
+    }
+}
+
+async fn of(session: &Session, operation: &OperationId) -> Result<wire::Receipt, Failure> {
+    let path = format!("/v1/operations/{operation}");
+    match session.look(&path).await? {
+        Operation::Ended { receipt } => Ok(receipt),
+        Operation::Running {
+            operation,
+            app,
+            phase,
+        } => Err(Failure::UnderWay {
+            operation,
+            app,
+            phase,
+        }),
+    }
 }

@@ -1,40 +1,45 @@
-//! `swapctl stage` and `unstage`: a release that is ready and gets no traffic.
+//! `swapctl stage`: a release is probed and kept ready, without traffic, to be promoted later by its id.
 
-use holdfast_control::client::ClientError;
-use holdfast_control::wire::{Receipt, StageRequest, UnstageRequest};
+use std::time::Duration;
 
-use super::{Asked, path, simple};
-use crate::cli;
-use crate::exit::Exit;
-use crate::output;
+use clap::Args;
+use holdfast_control::client::new_operation;
+use holdfast_control::wire::StageRequest;
+use swap_core::{ReleaseId, duration};
 
-pub(crate) async fn run(asked: &Asked, typed: cli::Stage) -> Result<Exit, ClientError> {
-    let cli::Stage {
-        app,
-        release,
-        instance,
-        boot_timeout,
-    } = typed;
-    let body = StageRequest {
-        release: Some(release),
-        instance,
-        boot_timeout,
-        operation: None,
-    };
-    let receipt: Receipt = asked.client.post(&path(&app, "stage"), &body).await?;
-    output::receipt(&receipt, asked.json);
-    Ok(Exit::of_receipt(&receipt))
+use crate::cli::App;
+use crate::follow;
+use crate::session::{Ended, Session};
+
+/// Probe a release and keep it ready, without traffic
+#[derive(Args, Debug)]
+pub(crate) struct Stage {
+    #[command(flatten)]
+    pub(crate) app: App,
+    /// The release's id
+    #[arg(long, value_name = "ID")]
+    release: ReleaseId,
+    /// Where it runs: `host:port` or `unix:/path`; may be given several times
+    #[arg(long, value_name = "ADDR", required = true)]
+    instance: Vec<String>,
+    /// How long it may take to get ready
+    #[arg(long, value_name = "D", value_parser = duration::parse)]
+    boot_timeout: Option<Duration>,
 }
 
-pub(crate) async fn forget(asked: &Asked, typed: cli::Unstage) -> Result<Exit, ClientError> {
-    let body = UnstageRequest {
-        release: Some(typed.release),
-    };
-    simple::say(
-        asked,
-        asked
-            .client
-            .post(&path(&typed.app, "unstage"), &body)
-            .await?,
-    )
+impl Stage {
+    pub(crate) async fn run(self, session: &Session) -> Ended {
+        let operation = new_operation();
+        let request = StageRequest {
+            release: Some(self.release),
+            instance: self.instance,
+            boot_timeout: self
+                .boot_timeout
+                .map(|limit| duration::text(limit).to_string()),
+            operation: Some(operation.clone()),
+        };
+        let path = self.app.path("stage");
+        let receipt = follow::to_receipt(session, &operation, &path, &request).await?;
+        follow::write(session, &receipt)
+    }
 }

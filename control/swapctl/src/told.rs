@@ -1,0 +1,4 @@
+//! What the daemon answered, in words for people.
+
+pub(crate) mod receipt;
+pub(crate) mod status;

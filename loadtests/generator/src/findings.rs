@@ -56,6 +56,9 @@ pub struct Findings {
     /// order was kept.
     #[serde(serialize_with = "as_micros", rename = "worst_overtaking_us")]
     pub worst_overtaking: Duration,
+    /// From the first arrival to the last of those who were held together, at longest.
+    #[serde(serialize_with = "as_micros", rename = "longest_release_us")]
+    pub longest_release: Duration,
     /// Idle connections that were closed without a word.
     pub unannounced_closes: u64,
     /// Tunnels, by how they ended.

@@ -165,6 +165,7 @@ impl Report {
         if found.held > 0 {
             self.figure("held", found.held);
             self.figure("longest hold", spell(found.longest_hold));
+            self.figure("longest release", spell(found.longest_release));
             self.figure(
                 "overtaken by a later one, at worst",
                 spell(found.worst_overtaking),

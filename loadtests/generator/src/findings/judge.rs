@@ -113,17 +113,24 @@ impl Findings {
     }
 
     fn hold(&mut self, arrivals: &Arrivals<'_>) {
-        let mut in_order_of_sending = Vec::new();
+        let mut held = Vec::new();
         for (record, arrival) in &arrivals.in_order {
             let Some(ms) = arrival.held_ms else { continue };
+            let waited = Duration::from_millis(ms);
             self.held += 1;
-            self.longest_hold = self.longest_hold.max(Duration::from_millis(ms));
+            self.longest_hold = self.longest_hold.max(waited);
             if let (Some(sent), true) = (record.sent, tells_order(record.kind)) {
-                in_order_of_sending.push((sent, arrival.at));
+                held.push(Held {
+                    from: arrival.at.minus(waited),
+                    sent,
+                    arrived: arrival.at,
+                });
             }
         }
-        in_order_of_sending.sort_unstable();
-        self.worst_overtaking = worst_overtaking(&in_order_of_sending);
+        for hold in holds(held) {
+            self.worst_overtaking = self.worst_overtaking.max(worst_overtaking(&hold));
+            self.longest_release = self.longest_release.max(release(&hold));
+        }
     }
 
     fn tunnels(&mut self, run: &Run) {
@@ -144,17 +151,51 @@ impl Findings {
     }
 }
 
-/// How much earlier the first of all that were sent later arrived, at worst; of pairs of sending and arrival, in order of
-/// sending.
-fn worst_overtaking(in_order_of_sending: &[(Moment, Moment)]) -> Duration {
+/// A held request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Held {
+    from: Moment,
+    sent: Moment,
+    arrived: Moment,
+}
+
+/// Those who waited at the same time, or at the same time as one who did; in order of sending.
+fn holds(mut held: Vec<Held>) -> Vec<Vec<Held>> {
+    held.sort_unstable();
+    let mut holds: Vec<Vec<Held>> = Vec::new();
+    let mut until = Moment::default();
+    for one in held {
+        match holds.last_mut() {
+            Some(hold) if one.from <= until => hold.push(one),
+            Some(_) | None => holds.push(vec![one]),
+        }
+        until = until.max(one.arrived);
+    }
+    for hold in &mut holds {
+        hold.sort_unstable_by_key(|it| it.sent);
+    }
+    holds
+}
+
+/// How much earlier the first of all that were sent later arrived, at worst.
+fn worst_overtaking(in_order_of_sending: &[Held]) -> Duration {
     let mut worst = Duration::ZERO;
     let mut first_of_later: Option<Moment> = None;
-    for (_, arrived) in in_order_of_sending.iter().rev() {
+    for Held { arrived, .. } in in_order_of_sending.iter().rev() {
         let first = first_of_later.map_or(*arrived, |first| first.min(*arrived));
         worst = worst.max(arrived.since(first));
         first_of_later = Some(first);
     }
     worst
+}
+
+/// From the first arrival to the last.
+fn release(hold: &[Held]) -> Duration {
+    let arrivals = || hold.iter().map(|it| it.arrived);
+    match (arrivals().min(), arrivals().max()) {
+        (Some(first), Some(last)) => last.since(first),
+        (None, _) | (_, None) => Duration::ZERO,
+    }
 }
 
 fn count(counts: &mut BTreeMap<String, u64>, name: &str) {
@@ -175,17 +216,30 @@ fn tells_order(kind: Kind) -> bool {
 mod tests {
     use super::*;
 
-    fn pairs(arrivals: &[u64]) -> Vec<(Moment, Moment)> {
-        let pairs = arrivals.iter().zip(0..);
-        let pair = |(at, sent): (&u64, u64)| (Moment::from_micros(sent), Moment::from_micros(*at));
-        pairs.map(pair).collect()
+    /// Sent one after the other from this instant on, and held since; they arrive at these.
+    fn hold(from: u64, arrivals: &[u64]) -> Vec<Held> {
+        let at = Moment::from_micros;
+        let held = arrivals.iter().zip(from..).map(|(arrived, sent)| Held {
+            from: at(sent),
+            sent: at(sent),
+            arrived: at(*arrived),
+        });
+        held.collect()
     }
 
     #[test]
     fn overtaking_is_by_how_much_a_later_one_came_earlier() {
-        let worst = |arrivals: &[u64]| worst_overtaking(&pairs(arrivals)).as_micros();
+        let worst = |arrivals: &[u64]| worst_overtaking(&hold(0, arrivals)).as_micros();
         assert_eq!(worst(&[]), 0);
         assert_eq!(worst(&[10, 20, 30]), 0);
         assert_eq!(worst(&[10, 50, 30, 20, 60]), 30);
+    }
+
+    #[test]
+    fn holds_are_told_apart_by_the_time_between_them() {
+        let (first, second) = (hold(0, &[100, 110, 105]), hold(200, &[310, 300]));
+        let all = [second.clone(), first.clone()].concat();
+        assert_eq!(holds(all), [first.clone(), second]);
+        assert_eq!(release(&first).as_micros(), 10);
     }
 }

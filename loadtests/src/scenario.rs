@@ -1,0 +1,111 @@
+//! The scenarios: what is done to the daemon, and what must hold meanwhile.
+
+mod down;
+mod hold;
+mod never_ready;
+mod overflow;
+mod overlap;
+mod receipts;
+mod slow_clients;
+mod thousand_swaps;
+mod websocket;
+
+use std::fmt;
+
+use holdfast_load::report::Report;
+
+use crate::cli::Options;
+use crate::trouble::Trouble;
+
+/// What can be played.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Scenario {
+    Overlap,
+    Hold,
+    Down,
+    NeverReady,
+    Overflow,
+    ThousandSwaps,
+    SlowClients,
+    Websocket,
+}
+
+impl Scenario {
+    pub(crate) const ALL: [Self; 8] = [
+        Self::Overlap,
+        Self::Hold,
+        Self::Down,
+        Self::NeverReady,
+        Self::Overflow,
+        Self::SlowClients,
+        Self::Websocket,
+        Self::ThousandSwaps,
+    ];
+
+    /// What is tried, in a sentence.
+    pub(crate) fn about(self) -> &'static str {
+        match self {
+            Self::Overlap => "three promotes with strategy overlap, the old app stopped after each",
+            Self::Hold => {
+                "a promote with strategy hold: the command stops the old app, the new one takes 2 s to boot"
+            }
+            Self::Down => {
+                "the live app is restarted, then killed and started again, and nobody tells the proxy"
+            }
+            Self::NeverReady => {
+                "promotes of releases that never get ready, with either strategy, and a command that fails"
+            }
+            Self::Overflow => {
+                "twice as many requests as a hold takes, and a third of the held ones leave"
+            }
+            Self::ThousandSwaps => "promotes in a row, with either strategy",
+            Self::SlowClients => {
+                "promotes with either strategy among clients that send and read slowly"
+            }
+            Self::Websocket => "promotes with either strategy while WebSockets are open",
+        }
+    }
+
+    /// Its `--count` when it is to be short.
+    pub(crate) fn small_count(self) -> usize {
+        match self {
+            Self::ThousandSwaps => 20,
+            Self::Overflow => 300,
+            Self::Overlap
+            | Self::Hold
+            | Self::Down
+            | Self::NeverReady
+            | Self::SlowClients
+            | Self::Websocket => 0,
+        }
+    }
+
+    /// Plays it. A report whose verdict is a failure is no trouble.
+    pub(crate) async fn play(self, options: &Options) -> Result<Report, Trouble> {
+        match self {
+            Self::Overlap => overlap::play(options).await,
+            Self::Hold => hold::play(options).await,
+            Self::Down => down::play(options).await,
+            Self::NeverReady => never_ready::play(options).await,
+            Self::Overflow => overflow::play(options).await,
+            Self::ThousandSwaps => thousand_swaps::play(options).await,
+            Self::SlowClients => slow_clients::play(options).await,
+            Self::Websocket => websocket::play(options).await,
+        }
+    }
+}
+
+impl fmt::Display for Scenario {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Overlap => "overlap",
+            Self::Hold => "hold",
+            Self::Down => "down",
+            Self::NeverReady => "never-ready",
+            Self::Overflow => "overflow",
+            Self::ThousandSwaps => "thousand-swaps",
+            Self::SlowClients => "slow-clients",
+            Self::Websocket => "websocket",
+        })
+    }
+}

@@ -1,0 +1,122 @@
+//! The live app goes and comes back, and nobody tells the proxy: once as `systemctl restart` would have it, once killed.
+
+use std::time::Duration;
+
+use holdfast_load::app::App;
+use holdfast_load::clock::Moment;
+use holdfast_load::load::Load;
+use holdfast_load::report::Report;
+use holdfast_load::run::{Ending, Loss, Record};
+
+use super::{Scenario, hold};
+use crate::cli::Options;
+use crate::stage::{APP_TIMEOUT, Opening, Seen, Stage, steady};
+use crate::trouble::Trouble;
+
+/// How long the app is away.
+const AWAY: Duration = Duration::from_millis(1_500);
+/// How long the proxy may take to see that it is back.
+const BACK_WITHIN: Duration = Duration::from_secs(10);
+/// A request that was sent so long before the app went, or after, had nothing to do with it.
+const AROUND: Duration = Duration::from_millis(500);
+
+pub(super) async fn play(options: &Options) -> Result<Report, Trouble> {
+    let Opening { mut stage, app } = Stage::open(options, "", "").await?;
+    let port = app.address().port();
+    let load = Load::start(stage.plan(500.0))?;
+    let part = options.seconds(12) / 4;
+    let mut gone = Vec::new();
+    steady(part).await;
+
+    load.mark("SIGTERM");
+    gone.push(Moment::now());
+    app.stop(APP_TIMEOUT).await?;
+    let app = back(&stage, &load, port).await?;
+    steady(part).await;
+
+    load.mark("SIGKILL");
+    gone.push(Moment::now());
+    app.kill().await?;
+    let _app = back(&stage, &load, port).await?;
+    steady(part).await;
+
+    let seen = stage.see(load.finish().await?)?;
+    judge(&mut stage, &seen, &gone);
+    Ok(stage.report(Scenario::Down, seen))
+}
+
+/// After a while the same release is there again, and soon nobody waits any more.
+async fn back(stage: &Stage, load: &Load, port: u16) -> Result<App, Trouble> {
+    steady(AWAY).await;
+    let mut app = stage.command("v1").port(port).start().await?;
+    app.listening(APP_TIMEOUT).await?;
+    load.mark("it is back");
+    let open = stage
+        .swapctl
+        .until("the hold is over", BACK_WITHIN, |status| {
+            !status.hold.active
+        });
+    open.await?;
+    Ok(app)
+}
+
+fn judge(stage: &mut Stage, seen: &Seen, gone: &[Moment]) {
+    let verdict = &mut stage.verdict;
+    verdict.never_wrong(&seen.findings);
+    let failed: Vec<&Record> = seen
+        .run
+        .records
+        .iter()
+        .filter(|it| has_failed(it))
+        .collect();
+    let inexcusable = failed.iter().filter(|it| !is_excused(it, gone));
+    let inexcusable: Vec<String> = inexcusable.map(|it| describe(it)).collect();
+    verdict.none(
+        "other failure than of POSTs and answers under way",
+        &inexcusable,
+    );
+    verdict.must(
+        "few failures at all",
+        format!("{} of {}", failed.len(), seen.findings.sent),
+        failed.len() < 20,
+    );
+    verdict.must(
+        "the others waited for the app",
+        format!(
+            "{} held, the longest for {:?}",
+            seen.findings.held, seen.findings.longest_hold
+        ),
+        seen.findings.longest_hold >= AWAY,
+    );
+    hold::order(verdict, seen);
+}
+
+fn has_failed(record: &Record) -> bool {
+    match record.ending {
+        Ending::App { .. } | Ending::Left => false,
+        Ending::Proxy { .. } | Ending::Lost(_) => true,
+    }
+}
+
+/// Answers that had begun, and requests that must not be sent twice and may have been under way, may fail.
+fn is_excused(record: &Record, gone: &[Moment]) -> bool {
+    if record.ending == Ending::Lost(Loss::Truncated) {
+        return true;
+    }
+    let around = |gone: &Moment| {
+        record
+            .sent
+            .is_some_and(|sent| sent <= *gone + AROUND && sent >= gone.minus(AROUND))
+    };
+    !record.kind.is_idempotent() && gone.iter().any(around)
+}
+
+fn describe(record: &Record) -> String {
+    let Record {
+        number,
+        kind,
+        ending,
+        ..
+    } = record;
+    format!("{number} {kind:?} {ending:?}")
+}

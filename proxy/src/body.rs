@@ -114,6 +114,11 @@ impl AnswerBody {
         }
     }
 
+    /// Whether we answer, not the app.
+    pub(crate) fn is_own(&self) -> bool {
+        matches!(self.content, Content::Own(_)) && self.account.is_some()
+    }
+
     /// The empty body of an answer that begins a tunnel.
     pub(crate) fn of_tunnel(conn: Rc<Conn>) -> Self {
         Self {

@@ -19,6 +19,8 @@ pub(crate) enum Verb {
     Run(Run),
     /// Say whether a configuration is sound: exit 0, or 2 with every error
     Check(Check),
+    /// The whole story in one terminal, nothing to install
+    Demo(Demo),
 }
 
 #[derive(Args, Debug, Default)]
@@ -54,4 +56,14 @@ pub(crate) struct Check {
     /// One JSON object on standard output
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Demo {
+    /// About how long it takes
+    #[arg(long, value_name = "N", default_value_t = 30)]
+    pub(crate) seconds: u64,
+    /// Where the report is written
+    #[arg(long, value_name = "DIR")]
+    pub(crate) report: Option<PathBuf>,
 }

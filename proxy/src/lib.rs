@@ -12,6 +12,7 @@ mod clock;
 mod connection;
 mod counters;
 mod daemon;
+mod demo;
 mod door;
 mod exchange;
 mod forward;
@@ -45,6 +46,10 @@ use tracing_subscriber::EnvFilter;
 
 /// Acts as the `holdfast` command with these arguments, the program's name first.
 pub fn main_from(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    // Children of the demo are this binary too.
+    if let Some(code) = holdfast_load::app::main_if_asked() {
+        return code;
+    }
     let cli = match cli::Cli::try_parse_from(arguments) {
         Ok(cli) => cli,
         Err(error) => {
@@ -64,6 +69,7 @@ pub fn main_from(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             }
         }
         cli::Verb::Check(typed) => ExitCode::from(if check::run(&typed) { 0 } else { 2 }),
+        cli::Verb::Demo(typed) => ExitCode::from(u8::from(!demo::run(&typed))),
     }
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use holdfast_control::plane::Signal;
 use http::{HeaderName, HeaderValue, Request, Response, header};
+use http_body::Body;
 use hyper::body::Incoming;
 use swap_core::{Cause, GateId};
 use swap_gate::Turn;
@@ -28,6 +29,7 @@ pub(crate) async fn take(conn: Rc<Conn>, request: Request<Incoming>) -> Response
     let received = conn.request_began();
     let resumed = conn.take_resumed();
     let accept = request.headers().get(header::ACCEPT).cloned();
+    let has_body = !request.body().is_end_stream();
     let traveller = Traveller { conn, accept };
     let mut response = match Exchange::new(request, traveller.conn.client(), received) {
         Ok(exchange) => traveller.set_out(exchange, resumed).await,
@@ -36,7 +38,9 @@ pub(crate) async fn take(conn: Rc<Conn>, request: Request<Incoming>) -> Response
             traveller.answer(account, Reason::BadRequest(refused))
         }
     };
-    if traveller.conn.worker.stop.is_stopping() {
+    // Whoever is refused before its body was read cannot use the connection again: hyper closes it.
+    let unread = has_body && response.body().is_own();
+    if unread || traveller.conn.worker.stop.is_stopping() {
         response
             .headers_mut()
             .insert(header::CONNECTION, HeaderValue::from_static("close"));

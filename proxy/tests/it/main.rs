@@ -15,6 +15,7 @@ mod bodies;
 mod client;
 mod crashing;
 mod daemon;
+mod demo;
 mod down;
 mod edges;
 mod holding;

@@ -23,6 +23,8 @@ Exit codes:
   7  outcome unknown: look at `swapctl status`
   8  done, but requests were lost or cut";
 
+const EVERYWHERE: &str = "Options of every verb";
+
 /// Replace an app's release behind Holdfast, without losing a request.
 #[derive(Debug, Parser)]
 #[command(name = "swapctl", version, max_term_width = 100, after_help = EXIT_CODES)]
@@ -33,11 +35,12 @@ pub(crate) struct Cli {
         global = true,
         value_name = "PATH",
         env = "HOLDFAST_CONTROL",
+        help_heading = EVERYWHERE,
         hide_env_values = true
     )]
     pub(crate) control: Option<PathBuf>,
     /// One JSON object on standard output, the words for people on standard error
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = EVERYWHERE)]
     pub(crate) json: bool,
     #[command(subcommand)]
     pub(crate) verb: Verb,

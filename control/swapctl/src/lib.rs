@@ -1,6 +1,6 @@
 //! swapctl: the command that deploy scripts call. One verb, one file.
 //!
-//! What is typed ([`cli`]) becomes a request with every text read; the daemon answers; the answer becomes words, JSON and
+//! What is typed (`cli`) becomes a request with every text read; the daemon answers; the answer becomes words, JSON and
 //! an exit code. Results go to standard output, everything else to standard error. swapctl decides nothing about a swap:
 //! that is the daemon's.
 

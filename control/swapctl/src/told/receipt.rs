@@ -57,7 +57,8 @@ pub(crate) fn headline(receipt: &Receipt) -> String {
         Styled(NAME, &receipt.app),
         moved(receipt)
     );
-    if let Some(why) = &receipt.why {
+    // `aborted: … aborted` would say nothing.
+    if let Some(why) = receipt.why.as_deref().filter(|why| *why != word) {
         let _ = write!(line, " · {}", plain(why));
     }
     if receipt.held > 0 {
@@ -120,7 +121,10 @@ fn moved(receipt: &Receipt) -> String {
         ("stage", Outcome::Done) => format!("{to} staged in {took}"),
         ("stage", Outcome::Failed | Outcome::Aborted) => format!("{to} not staged after {took}"),
         (_, Outcome::Done) => format!("{from} → {to} in {took}"),
-        (_, Outcome::Failed | Outcome::Aborted) => format!("stays on {from} after {took}"),
+        (_, Outcome::Failed | Outcome::Aborted) => match &receipt.from {
+            Some(from) => format!("stays on {from} after {took}"),
+            None => format!("stays empty after {took}"),
+        },
     }
 }
 

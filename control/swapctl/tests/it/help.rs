@@ -1,0 +1,41 @@
+//! What `--help` says, of each verb.
+
+use crate::run::alone;
+
+const VERBS: [&str; 17] = [
+    "status",
+    "promote",
+    "stage",
+    "unstage",
+    "hold",
+    "resume",
+    "rollback",
+    "abort",
+    "block",
+    "unblock",
+    "history",
+    "receipt",
+    "events",
+    "plan",
+    "reload",
+    "completions",
+    "version",
+];
+
+#[test]
+fn of_swapctl() {
+    let run = alone(&["--help"]).expect(0);
+    insta::assert_snapshot!(run.out);
+    for verb in VERBS {
+        assert!(run.out.contains(&format!("\n  {verb} ")), "{verb}");
+    }
+}
+
+#[test]
+fn of_each_verb() {
+    for verb in VERBS {
+        let run = alone(&[verb, "--help"]).expect(0);
+        insta::assert_snapshot!(verb, run.out);
+        assert_eq!(run.err, "");
+    }
+}

@@ -1,0 +1,134 @@
+//! On a terminal: one live line, colours, and Ctrl-C. `script` (util-linux) makes the terminal.
+
+use std::fs;
+use std::io::Write;
+use std::process::{Child, Command, Stdio};
+
+use serde_json::json;
+
+use crate::answers::{ended, phase, progress, receipt};
+use crate::daemon::Daemon;
+use crate::run::{SWAPCTL, until};
+
+/// Begins to run a command line in a terminal of 60 columns.
+fn in_terminal(daemon: &Daemon, arguments: &str, environment: &[(&str, &str)]) -> Child {
+    let line = format!("stty cols 60; {SWAPCTL} {arguments}");
+    Command::new("script")
+        .args(["--quiet", "--return", "--command", &line, "/dev/null"])
+        .env("HOLDFAST_CONTROL", daemon.socket())
+        .env("TERM", "xterm")
+        .env_remove("NO_COLOR")
+        .envs(environment.iter().copied())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap()
+}
+
+/// What was on the terminal, and the exit code.
+fn end(child: Child) -> (String, Option<i32>) {
+    let output = child.wait_with_output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    (text, output.status.code())
+}
+
+fn swapping() -> Daemon {
+    let long = "127.0.0.1:3001: connection refused by a machine with a very long name";
+    Daemon::telling(vec![
+        phase("holding", 3, 0),
+        progress("booting", 0, 398, Some(long)),
+        ended(&receipt(json!({}))),
+    ])
+}
+
+#[test]
+fn a_live_line_is_drawn_in_its_place_and_leaves_nothing_behind() {
+    let daemon = swapping();
+    let (text, code) = end(in_terminal(&daemon, "promote --release 9f3c1a2", &[]));
+    assert_eq!(code, Some(0), "{text:?}");
+    let drawn: Vec<&str> = text.split("\r\x1b[K").collect();
+    assert!(drawn.len() >= 4, "{text:?}");
+    assert!(
+        drawn[1].starts_with("holding · 3 running · 0 held · "),
+        "{text:?}"
+    );
+    let live = &drawn[1..drawn.len() - 1];
+    assert!(
+        live.iter().any(|line| line.contains("398 held")),
+        "{text:?}"
+    );
+    for line in live {
+        assert!(line.chars().count() < 60, "it would wrap: {line:?}");
+        assert!(!line.contains('\n'), "it would scroll: {line:?}");
+    }
+    let rest = drawn[drawn.len() - 1];
+    assert!(rest.starts_with("operation "), "{text:?}");
+}
+
+#[test]
+fn colour_only_where_it_is_wanted() {
+    let green = "\x1b[1m\x1b[32mdone:";
+    let coloured = end(in_terminal(&swapping(), "promote --release 9f3c1a2", &[])).0;
+    assert!(coloured.contains(green), "{coloured:?}");
+    let plain = [("NO_COLOR", "1")];
+    let plain = end(in_terminal(
+        &swapping(),
+        "promote --release 9f3c1a2",
+        &plain,
+    ))
+    .0;
+    assert!(plain.contains("\ndone: web"), "{plain:?}");
+}
+
+#[test]
+fn a_dumb_terminal_gets_lines() {
+    let dumb = [("TERM", "dumb")];
+    let (text, _) = end(in_terminal(&swapping(), "promote --release 9f3c1a2", &dumb));
+    assert!(!text.contains('\x1b'), "{text:?}");
+    assert!(
+        text.contains("holding · 3 running · 0 held\r\n"),
+        "{text:?}"
+    );
+}
+
+/// The terminal has told the command already. A second signal would make many programs give up their cleaning.
+#[test]
+fn ctrl_c_reaches_the_command_once() {
+    let daemon = Daemon::new(|request, mut answer| match request.line.as_str() {
+        "POST /v1/apps/-/promote" => {
+            answer = answer.events();
+            answer.tell(&phase("command", 0, 0));
+            let end = answer.wait_for("POST /v1/operations/*/command");
+            let why = end.body["why"].clone();
+            answer.tell(&ended(&receipt(json!({ "outcome": "failed", "why": why }))));
+        }
+        _ => answer.json(200, &json!({ "done": "noted" })),
+    });
+    let directory = tempfile::tempdir().unwrap();
+    let (started, told) = (
+        directory.path().join("started"),
+        directory.path().join("told"),
+    );
+    let script = directory.path().join("deploy.sh");
+    let text = format!(
+        "trap 'echo INT >> {told}' INT\ntouch {started}\n\
+         until [ -s {told} ]; do sleep 0.05; done\nsleep 0.3\nexit 0\n",
+        told = told.display(),
+        started = started.display()
+    );
+    fs::write(&script, text).unwrap();
+    let arguments = format!(
+        "promote --release 1 --strategy hold -- sh {}",
+        script.display()
+    );
+    let mut child = in_terminal(&daemon, &arguments, &[]);
+    until("the command", || started.exists());
+    child.stdin.as_mut().unwrap().write_all(b"\x03").unwrap();
+    let (text, code) = end(child);
+    assert_eq!(code, Some(4), "{text:?}");
+    assert_eq!(fs::read_to_string(told).unwrap(), "INT\n");
+    assert!(
+        text.contains("swapctl received SIGINT; sh: exit status 0"),
+        "{text:?}"
+    );
+}

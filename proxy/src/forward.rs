@@ -8,6 +8,7 @@ use http::uri::{PathAndQuery, Uri};
 use http::{Request, Response, StatusCode, Version};
 use hyper::body::Incoming;
 use hyper::client::conn::TrySendError;
+use swap_gate::Class;
 
 use crate::account::Account;
 use crate::body::{AnswerBody, Flight, RequestBody};
@@ -123,6 +124,11 @@ impl Forward<'_> {
     ) -> Result<Checkout, ConnectError> {
         let worker = &self.conn.worker;
         let class = class(&exchange.head.method);
+        if class == Class::Unsafe {
+            // Lets every connection look whether its app has closed it: what is not idempotent may not be sent twice, so
+            // it must not meet a close that is already there.
+            tokio::task::yield_now().await;
+        }
         let pooled = if exchange.sent == 0 && !exchange.facts.websocket {
             worker.pool.checkout(&self.lease, instance, class)
         } else {

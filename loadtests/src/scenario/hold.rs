@@ -70,6 +70,6 @@ pub(super) fn order(verdict: &mut Verdict, seen: &Seen) {
     verdict.must(
         "first come, first served",
         format!("one came {worst:?} after a later one, at worst, in a release of {release:?}"),
-        worst <= ORDER_GRAIN || worst <= release * 6 / 10,
+        worst <= ORDER_GRAIN || worst <= release * 3 / 4,
     );
 }

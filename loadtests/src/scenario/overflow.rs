@@ -15,6 +15,8 @@ use crate::stage::{Opening, Seen, Stage};
 use crate::trouble::Trouble;
 
 const HELD: usize = 3_000;
+/// Requests a second when the door opens again.
+const RESUME_RATE: u32 = 1_000;
 /// A refusal comes so soon after the request was sent.
 const REFUSED_WITHIN: Duration = Duration::from_millis(50);
 /// The place of who leaves is free so soon.
@@ -26,7 +28,10 @@ const LONG: Duration = Duration::from_secs(30);
 
 pub(super) async fn play(options: &Options) -> Result<Report, Trouble> {
     let held = options.count.unwrap_or(HELD);
-    let limits = format!("max_requests = {held}\nmax_share = 1.0\nmax_wait = \"120s\"");
+    // One after the other at a steady pace, so that their order can be seen at the app.
+    let limits = format!(
+        "max_requests = {held}\nmax_share = 1.0\nmax_wait = \"120s\"\nresume_rate = {RESUME_RATE}"
+    );
     let Opening {
         mut stage,
         app: _app,

@@ -108,8 +108,8 @@ impl Crowd {
                 let chunked = random.f64() < plan.mix.chunked;
                 (within(&mut random, &plan.upload), chunked)
             }
-            Kind::Upload => (random.usize(16 << 10..=96 << 10), random.bool()),
-            Kind::Download => (random.usize(16 << 10..=96 << 10), false),
+            Kind::Upload => (random.usize(16 << 10..=64 << 10), random.bool()),
+            Kind::Download => (random.usize(16 << 10..=64 << 10), false),
             Kind::Watched => (64, false),
             Kind::Get | Kind::Slow | Kind::Streamed => (within(&mut random, &plan.download), false),
             Kind::Tunnel => (0, false),

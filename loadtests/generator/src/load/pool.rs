@@ -24,7 +24,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// A client closes a connection that has been idle for so long. Well below what a server allows.
 const IDLE_MAX: Duration = Duration::from_secs(15);
 /// The receive buffer of a slow reader, so that what it does not read stays with who sends it.
-const SLOW_RECEIVE_BUFFER: u32 = 4 << 10;
+const SLOW_RECEIVE_BUFFER: u32 = 16 << 10;
 
 /// The clients' connections.
 pub(crate) struct Pool {

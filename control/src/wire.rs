@@ -330,7 +330,7 @@ pub struct Shed {
     pub timeout: u64,
 }
 
-/// The answer 202 to something that goes on (`detach`), and to `hold`.
+/// The answer 202 to something that goes on (`detach`).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Begun {
     /// Ask `GET /v1/operations/{id}` for its end.

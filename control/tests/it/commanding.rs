@@ -130,9 +130,13 @@ async fn the_same_operation_again_is_not_told_to_run_it() {
     let daemon = place.start(&old.address);
     let new = App::ready().await;
     let body = ask("r1", &new.address);
+    // Its turn comes when all three listen.
+    daemon.plane.set_busy(true);
     let mut first = promote(&daemon, &body).await;
     let second = promote(&daemon, &body).await;
     let third = promote(&daemon, &body).await;
+    daemon.plane.set_busy(false);
+    daemon.plane.end_running();
     first.until_phase("command").await;
     // One who only looks on may leave.
     drop(third);

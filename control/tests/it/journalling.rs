@@ -174,7 +174,9 @@ async fn cut_at_any_octet_the_journal_gives_the_last_good_state() {
 async fn what_was_torn_is_cut_before_anything_is_appended() {
     let (place, app) = with_history().await;
     let mut torn = fs::read(place.journal()).unwrap();
+    // Longer than whatever is written in its place.
     torn.extend_from_slice(b"0badc0de {\"v\":1,\"seq\":99,\"at\":\"20");
+    torn.resize(torn.len() + 64 * 1024, b'~');
     fs::write(place.journal(), &torn).unwrap();
     for release in ["r3", "r4"] {
         let daemon = place.start(&app.address);
@@ -185,7 +187,7 @@ async fn what_was_torn_is_cut_before_anything_is_appended() {
     let daemon = place.start(&app.address);
     assert_eq!(daemon.client.live().await, "r4");
     let journal = fs::read_to_string(place.journal()).unwrap();
-    assert!(!journal.contains("0badc0de"));
+    assert!(!journal.contains("0badc0de") && !journal.contains("~"));
 }
 
 #[tokio::test]

@@ -88,6 +88,10 @@ impl Failure {
             Self::NoSocket => {
                 vec!["name it with --control PATH or $HOLDFAST_CONTROL".to_owned()]
             }
+            // To look again would be no news.
+            Self::Look(ClientError::Lost(_) | ClientError::Late { .. }) => {
+                vec!["is the daemon stuck? its log tells".to_owned()]
+            }
             Self::Look(error) | Self::Command(error) => hints_of(error, &app),
             Self::OutcomeUnknown { operation, .. } => vec![
                 format!("swapctl status{app}"),

@@ -78,12 +78,9 @@ pub(crate) fn hints(receipt: &Receipt) -> Vec<String> {
     let mut hints = Vec::new();
     match receipt.outcome {
         Outcome::Done | Outcome::AlreadyLive => {}
-        Outcome::Failed | Outcome::Aborted => {
+        Outcome::Failed | Outcome::Aborted | Outcome::Interrupted => {
             hints.push(format!("who serves now: swapctl status {app}"));
         }
-        Outcome::Interrupted => hints.push(format!(
-            "the daemon was restarted meanwhile; who serves: swapctl status {app}"
-        )),
     }
     if receipt.cut > 0 {
         hints.push("requests outlived the drain: a longer --drain-timeout gives them time".into());
@@ -115,7 +112,7 @@ fn moved(receipt: &Receipt) -> String {
     let took = span(receipt.took_ms);
     match (receipt.verb.as_str(), receipt.outcome) {
         (_, Outcome::AlreadyLive) => to,
-        (_, Outcome::Interrupted) => format!("has {from} or {to}, after {took}"),
+        (_, Outcome::Interrupted) => format!("has {from} or {to}"),
         ("hold", Outcome::Done) => format!("held in {took}"),
         ("hold", Outcome::Failed | Outcome::Aborted) => format!("not held after {took}"),
         ("stage", Outcome::Done) => format!("{to} staged in {took}"),

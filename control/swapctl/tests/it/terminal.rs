@@ -4,6 +4,7 @@ use std::fs;
 use std::io::Write;
 use std::process::{Child, Command, Stdio};
 
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 
 use crate::answers::{ended, phase, progress, receipt};
@@ -12,7 +13,8 @@ use crate::run::{SWAPCTL, until};
 
 /// Begins to run a command line in a terminal of 60 columns.
 fn in_terminal(daemon: &Daemon, arguments: &str, environment: &[(&str, &str)]) -> Child {
-    let line = format!("stty cols 60; {SWAPCTL} {arguments}");
+    // Not the last command, so that no shell becomes swapctl.
+    let line = format!("stty cols 60; {SWAPCTL} {arguments}; exit $?");
     Command::new("script")
         .args(["--quiet", "--return", "--command", &line, "/dev/null"])
         .env("HOLDFAST_CONTROL", daemon.socket())
@@ -92,6 +94,8 @@ fn a_dumb_terminal_gets_lines() {
 }
 
 /// The terminal has told the command already. A second signal would make many programs give up their cleaning.
+///
+/// Two signals that wait at the same time are one, so swapctl is kept from hearing of it until the command has.
 #[test]
 fn ctrl_c_reaches_the_command_once() {
     let daemon = Daemon::new(|request, mut answer| match request.line.as_str() {
@@ -105,28 +109,31 @@ fn ctrl_c_reaches_the_command_once() {
         _ => answer.json(200, &json!({ "done": "noted" })),
     });
     let directory = tempfile::tempdir().unwrap();
-    let (started, told) = (
-        directory.path().join("started"),
-        directory.path().join("told"),
-    );
-    let script = directory.path().join("deploy.sh");
-    let text = format!(
-        "trap 'echo INT >> {told}' INT\ntouch {started}\n\
-         until [ -s {told} ]; do sleep 0.05; done\nsleep 0.3\nexit 0\n",
-        told = told.display(),
-        started = started.display()
-    );
-    fs::write(&script, text).unwrap();
+    let file = |name: &str| directory.path().join(name);
+    let script = "cd \"$(dirname \"$0\")\"\n\
+        trap 'echo INT >> told' INT\n\
+        echo $PPID > pid.new; mv pid.new pid\n\
+        until [ -e go ]; do sleep 0.02; done\n\
+        sleep 0.3\n\
+        exit 0\n";
+    fs::write(file("deploy.sh"), script).unwrap();
+    let script = file("deploy.sh");
     let arguments = format!(
         "promote --release 1 --strategy hold -- sh {}",
         script.display()
     );
     let mut child = in_terminal(&daemon, &arguments, &[]);
-    until("the command", || started.exists());
+    until("the command", || file("pid").exists());
+    let pid = fs::read_to_string(file("pid")).unwrap();
+    let swapctl = Pid::from_raw(pid.trim().parse().unwrap()).unwrap();
+    kill_process(swapctl, Signal::STOP).unwrap();
     child.stdin.as_mut().unwrap().write_all(b"\x03").unwrap();
+    until("the signal", || file("told").exists());
+    kill_process(swapctl, Signal::CONT).unwrap();
+    fs::write(file("go"), "").unwrap();
     let (text, code) = end(child);
     assert_eq!(code, Some(4), "{text:?}");
-    assert_eq!(fs::read_to_string(told).unwrap(), "INT\n");
+    assert_eq!(fs::read_to_string(file("told")).unwrap(), "INT\n");
     assert!(
         text.contains("swapctl received SIGINT; sh: exit status 0"),
         "{text:?}"

@@ -167,11 +167,10 @@ impl Listening {
 
     /// The rest, up to the receipt; none if the stream ends before.
     async fn rest(&mut self) -> Option<Receipt> {
-        if let Some(stream) = &mut self.stream {
-            let receipt = follow::read(stream, &mut self.progress).await;
-            self.receipt = receipt.or(self.receipt.take());
+        match &mut self.stream {
+            Some(stream) => follow::read(stream, &mut self.progress).await,
+            None => self.receipt.take(),
         }
-        self.receipt.take()
     }
 
     /// The next event; none when there will be no more. Cancel-safe.

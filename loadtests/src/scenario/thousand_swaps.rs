@@ -13,6 +13,7 @@ use crate::stage::{Opening, Stage};
 use crate::trouble::Trouble;
 
 const SWAPS: usize = 1_000;
+const RATE: f64 = 400.0;
 /// Swaps before the first look at what the daemon takes.
 const WARM_UP: usize = 20;
 /// How long it may take until it takes no more than before.
@@ -33,7 +34,7 @@ pub(super) async fn play(options: &Options) -> Result<Report, Trouble> {
         lost: 0,
         slowest: Duration::ZERO,
     };
-    let warm_up = Load::start(stage.plan(200.0))?;
+    let warm_up = Load::start(stage.plan(RATE))?;
     for _ in 0..WARM_UP {
         swaps.swap(&mut stage).await?;
     }
@@ -41,7 +42,7 @@ pub(super) async fn play(options: &Options) -> Result<Report, Trouble> {
     sleep(CALM_POLL * 20).await;
     let before = stage.daemon.figures()?;
 
-    let load = Load::start(stage.plan(200.0))?;
+    let load = Load::start(stage.plan(RATE))?;
     let count = options.count.unwrap_or(SWAPS);
     for number in 0..count {
         if number.is_multiple_of((count / 10).max(1)) {

@@ -39,7 +39,7 @@ impl Scale {
         place.clamp(0.0, 1.0)
     }
 
-    /// Values worth a line: powers of ten, or about five round ones.
+    /// Values worth a line: powers of ten, or up to eight round ones.
     pub(super) fn ticks(self) -> Vec<f64> {
         if self.logarithmic {
             let mut ticks = Vec::new();
@@ -50,7 +50,7 @@ impl Scale {
             }
             return ticks;
         }
-        let step = round_step(self.high / 5.0);
+        let step = round_step(self.high / 8.0);
         let count = (self.high / step + 1e-6).floor() as u32;
         (0..=count).map(|tick| f64::from(tick) * step).collect()
     }
@@ -71,6 +71,7 @@ mod tests {
     #[test]
     fn ticks_are_round() {
         assert_eq!(Scale::linear(23.0).ticks(), [0.0, 5.0, 10.0, 15.0, 20.0]);
+        assert_eq!(Scale::linear(1.0).ticks().len(), 6);
         assert_eq!(Scale::decades(0.3, 42.0).ticks(), [0.1, 1.0, 10.0, 100.0]);
     }
 

@@ -184,6 +184,34 @@ fn a_signal_before_its_turn_keeps_it_from_running() {
 }
 
 #[test]
+fn so_does_one_before_the_first_answer() {
+    let directory = tempfile::tempdir().unwrap();
+    let [asked, go] = ["asked", "go"].map(|name| directory.path().join(name));
+    let (reached, answering) = (asked.clone(), go.clone());
+    let daemon = Daemon::new(move |request, answer| match request.line.as_str() {
+        "POST /v1/apps/web/promote" => {
+            fs::write(&reached, "").unwrap();
+            answer.wait_for_file(&answering);
+            let mut answer = answer.events();
+            answer.tell(&phase("command", 3, 0));
+            let end = answer.wait_for(COMMAND_ENDED);
+            answer.tell(&ended(&outcome(&end)));
+        }
+        _ => note(request, answer),
+    });
+    let ran = directory.path().join("ran");
+    let running = daemon.start(&typed(&["touch", ran.to_str().unwrap()]));
+    until("the question", || asked.exists());
+    running.signal(Signal::TERM);
+    running.until_taken(Signal::TERM);
+    fs::write(go, "").unwrap();
+    running.end().expect(4);
+    let why = "swapctl received SIGTERM before touch was started";
+    assert_eq!(told(&daemon), json!({ "ok": false, "why": why }));
+    assert!(!ran.exists());
+}
+
+#[test]
 fn if_the_operation_ends_before_its_turn_it_does_not_run() {
     let failed = receipt(json!({ "outcome": "aborted", "why": "aborted" }));
     let daemon = Daemon::telling(vec![phase("holding", 3, 0), ended(&failed)]);

@@ -75,6 +75,23 @@ impl Running {
         kill_process(Pid::from_child(&self.0), signal).unwrap();
     }
 
+    /// Waits until the signal is no longer pending (`SigPnd` and `ShdPnd` in proc_pid_status(5)), and the process sleeps
+    /// again: then it has been dealt with.
+    pub(crate) fn until_taken(&self, signal: Signal) {
+        let file = format!("/proc/{}/status", self.0.id());
+        let bit = 1_u64 << (signal.as_raw() - 1);
+        until("the taking of the signal", || {
+            let status = std::fs::read_to_string(&file).unwrap();
+            let field = |name: &str| {
+                let line = status.lines().find_map(|line| line.strip_prefix(name));
+                line.unwrap().trim().to_owned()
+            };
+            let pending = |name| u64::from_str_radix(&field(name), 16).unwrap() & bit != 0;
+            let sleeps = field("State:").starts_with('S');
+            sleeps && !pending("SigPnd:") && !pending("ShdPnd:")
+        });
+    }
+
     /// Waits for its end.
     pub(crate) fn end(self) -> Run {
         let pid = Pid::from_child(&self.0);

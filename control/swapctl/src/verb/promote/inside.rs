@@ -3,7 +3,7 @@
 //! While our stream of events is open the daemon knows that somebody is there; if we die, it puts everything back. So
 //! the stream is read all the time, while the COMMAND runs too. It is run at most once, whatever the daemon says.
 
-use holdfast_control::client::EventStream;
+use holdfast_control::client::{ClientError, EventStream};
 use holdfast_control::wire::{CommandEnd, Event, PromoteRequest, Receipt, Said, What};
 use swap_core::{AppName, OperationId};
 
@@ -48,19 +48,23 @@ pub(super) async fn to_receipt(
         operation: operation.clone(),
         signal,
     };
-    let stream = tokio::select! {
-        begun = session.client.post_and_listen(path, request) => begun,
-        signal = signals.next() => return Err(left(signal)),
-    };
-    let stream = stream.map_err(|why| match why.leaves_doubt() {
-        true => Failure::OutcomeUnknown {
-            operation: operation.clone(),
-            why,
+    let posting = session.client.post_and_listen(path, request);
+    tokio::pin!(posting);
+    // A signal that comes too early is told as soon as there is an operation to tell it of. A second one cannot wait.
+    let (stream, early) = tokio::select! {
+        begun = &mut posting => (begun, None),
+        early = signals.next() => tokio::select! {
+            begun = &mut posting => (begun, Some(early)),
+            second = signals.next() => return Err(left(second)),
         },
-        false => Failure::Command(why),
-    })?;
+    };
+    let stream = stream.map_err(|why| not_begun(operation, why))?;
     let mut listening = Listening::to(stream);
-    let end = match listening.turn(&mut signals).await {
+    let turn = match early {
+        Some(signal) => Turn::Signalled(signal),
+        None => listening.turn(&mut signals).await,
+    };
+    let end = match turn {
         Turn::Over(receipt) => return Ok(*receipt),
         Turn::Lost => return follow::ask_for_end(&session.client, operation).await,
         Turn::Signalled(signal) => {
@@ -86,6 +90,16 @@ pub(super) async fn to_receipt(
     };
     listening.progress.clear();
     ended
+}
+
+fn not_begun(operation: &OperationId, why: ClientError) -> Failure {
+    match why.leaves_doubt() {
+        true => Failure::OutcomeUnknown {
+            operation: operation.clone(),
+            why,
+        },
+        false => Failure::Command(why),
+    }
 }
 
 /// Says how it ended. If that does not get through, the daemon has ended the operation, or takes us for gone: what

@@ -4,11 +4,12 @@
 mod stage;
 
 use std::io::{IsTerminal, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use holdfast_load::load::Load;
 use holdfast_load::report::Report;
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::cli;
 use stage::{Fault, Stage};
@@ -28,7 +29,7 @@ pub(crate) fn run(typed: &cli::Demo) -> bool {
         Ok(runtime) => runtime.block_on(async {
             tokio::select! {
                 told = play(typed) => told,
-                _ = tokio::signal::ctrl_c() => Err("interrupted".into()),
+                ended = told_to_end() => Err(ended.map_or_else(Fault::from, Fault::from)),
             }
         }),
         Err(error) => Err(error.into()),
@@ -43,6 +44,20 @@ pub(crate) fn run(typed: &cli::Demo) -> bool {
             false
         }
     }
+}
+
+/// Returns when somebody wants this to end: Ctrl-C, a supervisor, or a terminal that was closed. Whoever stopped waiting
+/// for the story must not find its children and files afterwards.
+async fn told_to_end() -> std::io::Result<&'static str> {
+    let mut interrupted = signal(SignalKind::interrupt())?;
+    let mut terminated = signal(SignalKind::terminate())?;
+    let mut hung_up = signal(SignalKind::hangup())?;
+    tokio::select! {
+        _ = interrupted.recv() => {}
+        _ = terminated.recv() => {}
+        _ = hung_up.recv() => {}
+    }
+    Ok("interrupted")
 }
 
 async fn play(typed: &cli::Demo) -> Result<bool, Fault> {
@@ -79,8 +94,21 @@ async fn play(typed: &cli::Demo) -> Result<bool, Fault> {
 
     let spent = began.elapsed();
     teller.end();
-    let report = stage.report(load.finish().await?)?;
-    summary(&report, spent, typed.report.as_deref())
+    let report = stage.close(load.finish().await?).await?;
+    let path = match &typed.report {
+        Some(directory) => report.write(directory)?,
+        None => report.write(&kept_directory()?)?,
+    };
+    summary(&report, spent, &path);
+    Ok(report.pass)
+}
+
+/// A directory of a name that nobody can have taken before us. It stays, to be read.
+fn kept_directory() -> std::io::Result<PathBuf> {
+    let made = tempfile::Builder::new()
+        .prefix("holdfast-demo-")
+        .tempdir()?;
+    Ok(made.keep())
 }
 
 /// What is left of the time after the parts that take theirs, spread between the acts.
@@ -89,10 +117,8 @@ fn pause(seconds: u64) -> Duration {
     (Duration::from_secs(seconds).saturating_sub(acts) / 5).max(Duration::from_millis(500))
 }
 
-/// Prints the figures; the last line says it all. True if nothing was lost or wrong.
-fn summary(report: &Report, spent: Duration, directory: Option<&Path>) -> Result<bool, Fault> {
-    let temporary = std::env::temp_dir().join("holdfast-demo");
-    let path = report.write(directory.unwrap_or(&temporary))?;
+/// Prints the figures; the last line says it all.
+fn summary(report: &Report, spent: Duration, path: &Path) {
     let mut out = std::io::stdout();
     let findings = &report.findings;
     let _ = write!(out, "{}", report.to_text());
@@ -102,6 +128,7 @@ fn summary(report: &Report, spent: Duration, directory: Option<&Path>) -> Result
         path.display(),
         spent.as_secs_f64()
     );
+    // Who was refused has no answer of the app either: nothing here gives the proxy a reason to refuse.
     let _ = writeln!(
         out,
         "sent {} · answered {} · lost {}",
@@ -109,7 +136,6 @@ fn summary(report: &Report, spent: Duration, directory: Option<&Path>) -> Result
         findings.answered,
         findings.lost() + findings.refused()
     );
-    Ok(report.pass)
 }
 
 /// Tells what happens: a live line on a terminal, a line an event elsewhere.
@@ -137,17 +163,18 @@ impl<'a> Teller<'a> {
         );
     }
 
+    /// Narrower than 80 columns: a line that wraps cannot be redrawn in place.
     fn redraw(&self) {
         let progress = self.load.progress();
         let release = progress.release.as_deref().unwrap_or("nobody");
         let _ = write!(
             std::io::stdout(),
-            "\r\x1b[2K         sent {} · answered {} · waiting {} · lost {} · {release} answers in {:?}",
+            "\r\x1b[2K  sent {} · answered {} · waiting {} · lost {} · {release} in {} ms",
             progress.started,
             progress.answered,
             progress.waiting(),
             progress.lost + progress.refused,
-            progress.latest,
+            progress.latest.as_millis(),
         );
         let _ = std::io::stdout().flush();
     }

@@ -27,15 +27,16 @@ const CHILD_MAX: Duration = Duration::from_secs(30);
 const PROMOTE: &str = "/v1/apps/default/promote";
 
 pub(super) struct Stage {
-    home: TempDir,
     /// Ends with us.
-    _proxy: Child,
+    proxy: Child,
     address: SocketAddr,
     client: Client,
     app: Option<App>,
     live: String,
     reigns: Reigns,
     receipts: Vec<Receipt>,
+    /// Last, so that it goes when nobody is left who writes into it.
+    home: TempDir,
 }
 
 impl Stage {
@@ -70,14 +71,14 @@ impl Stage {
         let mut reigns = Reigns::default();
         reigns.begin_at("r1", Moment::default());
         Ok(Self {
-            home,
-            _proxy: proxy,
+            proxy,
             address,
             client: Client::new(socket),
             app: Some(app),
             live: "r1".into(),
             reigns,
             receipts: Vec::new(),
+            home,
         })
     }
 
@@ -180,8 +181,12 @@ impl Stage {
         Ok(self.keep(receipt))
     }
 
-    /// Everything that was seen, from outside and by the receipts.
-    pub(super) fn report(self, run: Run) -> Result<Report, Fault> {
+    /// Ends the children, removes what they wrote, and tells everything that was seen, from outside and by the receipts.
+    pub(super) async fn close(mut self, run: Run) -> Result<Report, Fault> {
+        if let Some(app) = self.app.take() {
+            app.stop(CHILD_MAX).await?;
+        }
+        self.proxy.kill().await?;
         let ledger = Ledger::read([self.home.path().join("ledger")])?;
         let findings = Findings::of(&run, &ledger, &self.reigns);
         let mut verdict = Verdict::default();
@@ -195,7 +200,9 @@ impl Stage {
             .collect();
         verdict.none("receipt that tells of lost or cut requests", &spoilt);
         let about = "swaps with overlap and with hold, a restart that nobody announced, a release that is never ready";
-        Ok(Report::of("demo", about, &run, &ledger, findings, verdict))
+        let report = Report::of("demo", about, &run, &ledger, findings, verdict);
+        self.home.close()?;
+        Ok(report)
     }
 
     fn command(&self, release: &str) -> AppCommand {

@@ -13,13 +13,17 @@ use crate::run::{SWAPCTL, until};
 
 /// Begins to run a command line in a terminal of 60 columns.
 fn in_terminal(daemon: &Daemon, arguments: &str, environment: &[(&str, &str)]) -> Child {
-    // Not the last command, so that no shell becomes swapctl.
-    let line = format!("stty cols 60; {SWAPCTL} {arguments}; exit $?");
+    // Not the last command, so that no shell becomes swapctl; and Ctrl-C is not to end the shell before it has said how
+    // swapctl ended (dash would, bash would not).
+    let line = format!("trap : INT; stty cols 60; {SWAPCTL} {arguments}; exit $?");
     Command::new("script")
         .args(["--quiet", "--return", "--command", &line, "/dev/null"])
         .env("HOLDFAST_CONTROL", daemon.socket())
         .env("TERM", "xterm")
+        .env("SHELL", "/bin/sh")
         .env_remove("NO_COLOR")
+        // It would give colours to a dumb terminal too.
+        .env_remove("CI")
         .envs(environment.iter().copied())
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())

@@ -1,5 +1,7 @@
 //! What happens is told, in order, to whoever listens.
 
+use std::time::Duration;
+
 use http::Method;
 use serde_json::{Value, json};
 use swap_core::{Cause, Methods};
@@ -190,4 +192,54 @@ async fn a_release_that_has_passed_its_probe_comes_back_only_by_passing_it_again
         daemon.plane.calls().contains(&Call::Release)
     })
     .await;
+}
+
+#[tokio::test]
+async fn phases_count_what_runs_on_the_old_release() {
+    let place = Place::new();
+    let old = App::ready().await;
+    let daemon = place.start(&old.address);
+    let r0 = swap_core::Release {
+        id: "r0".parse().unwrap(),
+        instances: vec![old.address.parse().unwrap()],
+    };
+    {
+        let counters = &mut daemon.plane.counters();
+        counters.in_flight = 50;
+        counters.draining = vec![(r0, 3, Duration::from_millis(1))];
+    }
+    daemon.plane.set_busy(true);
+    let body = json!({ "release": "r1", "instance": [old.address] });
+    let path = "/v1/apps/web/promote";
+    let fields = [("accept", "text/event-stream")];
+    let mut stream = daemon
+        .client
+        .listen(Method::POST, path, &fields, &body)
+        .await;
+    assert_eq!(stream.until_phase("booting").await["in_flight"], 50);
+    assert_eq!(stream.until_phase("draining").await["in_flight"], 3);
+    let progress = |event: &Value| event["event"] == "progress" && event["phase"] == "draining";
+    assert_eq!(stream.until("progress", progress).await["in_flight"], 3);
+    daemon.plane.end_running();
+    assert_eq!(stream.rest().await.pop().unwrap()["event"], "receipt");
+}
+
+#[tokio::test]
+async fn a_door_that_was_shut_again_is_not_told_to_be_open() {
+    let place = Place::new();
+    let app = App::ready().await;
+    let daemon = place.start(&app.address);
+    daemon.client.web("hold", json!({})).await.ok();
+    let mut stream = listen(&daemon, "/v1/events").await;
+    let late = Signal::DoorOpen("web".parse().unwrap());
+    daemon.plane.signal(late);
+    // The driver takes signals and commands in turn, so this comes after it.
+    for number in 0..20 {
+        let body = json!({ "reason": number.to_string() });
+        daemon.client.web("block", body).await.ok();
+    }
+    for _ in 0..20 {
+        assert_eq!(stream.next().await.unwrap()["event"], "command");
+    }
+    assert_eq!(daemon.client.status().await["phase"], "holding");
 }

@@ -10,7 +10,7 @@ use tempfile::TempDir;
 
 use crate::answers::{ended, phase, receipt, state};
 use crate::daemon::{Answer, Daemon, Request};
-use crate::run::{Run, until};
+use crate::run::{Run, start, swapctl, until};
 
 const COMMAND_ENDED: &str = "POST /v1/operations/*/command";
 
@@ -247,7 +247,7 @@ fn if_the_operation_ends_while_it_runs_its_end_is_waited_for() {
 /// The stream breaks while the COMMAND runs, and the daemon takes that for its failure.
 fn broken(state: impl Fn(Answer) + Send + Sync + 'static) -> (Run, Daemon) {
     let script = Script::new();
-    let (started, told) = (script.file("started"), script.file("told"));
+    let started = script.file("started");
     let daemon = Daemon::new(move |request, answer| {
         if request.line.starts_with("GET /v1/operations/") {
             return state(answer);
@@ -261,10 +261,17 @@ fn broken(state: impl Fn(Answer) + Send + Sync + 'static) -> (Run, Daemon) {
         let mut answer = answer.events();
         answer.tell(&phase("command", 0, 12));
         answer.wait_for_file(&started);
-        drop(answer);
-        fs::write(&told, "go\n").unwrap();
     });
-    (daemon.run(&script.command()), daemon)
+    let err = script.file("err");
+    let mut command = swapctl(Some(&daemon.socket()), &script.command());
+    let running = start(command.stderr(fs::File::create(&err).unwrap()));
+    // Only then may the COMMAND end, or it could be first.
+    let said = "the connection to the daemon was lost; waiting for the COMMAND to end";
+    until("the loss", || {
+        fs::read_to_string(&err).unwrap().contains(said)
+    });
+    fs::write(script.file("told"), "go\n").unwrap();
+    (running.end(), daemon)
 }
 
 #[test]
@@ -272,11 +279,7 @@ fn if_the_stream_breaks_the_operation_is_asked_for_its_end() {
     let why = "swapctl went away before the command had ended";
     let failed = state(&receipt(json!({ "outcome": "failed", "why": why })));
     let (run, daemon) = broken(move |answer| answer.json(200, &failed));
-    let run = run.expect(4);
-    assert!(
-        run.err.contains("lost; waiting for the COMMAND"),
-        "{run:#?}"
-    );
+    run.expect(4);
     assert_eq!(told(&daemon)["ok"], true);
 }
 

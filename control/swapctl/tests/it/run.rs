@@ -56,17 +56,16 @@ pub(crate) fn swapctl<T: AsRef<OsStr>>(socket: Option<&Path>, arguments: &[T]) -
     if let Some(socket) = socket {
         command.env("HOLDFAST_CONTROL", socket);
     }
-    command.args(arguments);
+    command
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
     command
 }
 
 pub(crate) fn start(command: &mut Command) -> Running {
-    let child = command
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn();
-    Running(child.unwrap())
+    Running(command.spawn().unwrap())
 }
 
 impl Running {

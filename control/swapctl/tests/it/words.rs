@@ -182,7 +182,8 @@ fn following_ends_with_the_daemon_or_with_the_reader() {
         daemon.socket().display()
     );
     let mut bash = std::process::Command::new("bash");
-    let run = crate::run::start(bash.arg("-c").arg(ask)).end().expect(0);
+    bash.arg("-c").arg(ask).stdout(std::process::Stdio::piped());
+    let run = crate::run::start(&mut bash).end().expect(0);
     assert_eq!(run.out.lines().count(), 1);
 }
 

@@ -49,9 +49,24 @@ impl Verdict {
         !self.checks.is_empty() && self.checks.iter().all(|check| check.pass)
     }
 
-    /// What must hold whatever is done behind the proxy, as long as an app is left to go to: nothing lost, nothing twice,
-    /// nothing to a release that was not to get it, no idle connection closed, and a ledger that knows every answer.
+    /// What must hold whatever is done behind the proxy, as long as an app is left to go to: nothing lost or refused,
+    /// nothing twice, nothing to a release that was not to get it, no idle connection closed, and a ledger that knows
+    /// every answer.
     pub fn nothing_lost(&mut self, findings: &Findings) {
+        let refused = findings.refused.iter();
+        let refused: Vec<String> = refused
+            .map(|(why, count)| format!("{count} {why}"))
+            .collect();
+        let seen = match refused.as_slice() {
+            [] => "0 refused".to_owned(),
+            refused => refused.join(", "),
+        };
+        self.must("no request refused by the proxy", seen, refused.is_empty());
+        self.answered_or_refused(findings);
+    }
+
+    /// The same where a hold may be full: who is refused is told so.
+    pub fn answered_or_refused(&mut self, findings: &Findings) {
         let lost: Vec<String> = findings
             .lost
             .iter()

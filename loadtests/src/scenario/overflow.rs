@@ -84,7 +84,7 @@ pub(super) async fn play(options: &Options) -> Result<Report, Trouble> {
         answered == third as u64,
     );
     for part in [&seen, &excess, &newcomers] {
-        verdict.nothing_lost(&part.findings);
+        verdict.answered_or_refused(&part.findings);
     }
     hold::order(verdict, &seen);
     let each = grown as f64 / held as f64;

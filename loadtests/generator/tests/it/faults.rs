@@ -83,9 +83,12 @@ async fn a_request_that_is_never_answered_is_lost_after_the_timeout() {
 }
 
 #[tokio::test]
-async fn an_answer_that_the_proxy_signs_is_no_loss() {
+async fn an_answer_that_the_proxy_signs_is_a_refusal_and_no_loss() {
     let findings = found(Fault::Signed, |_| {}).await;
-    assert!(passes(&findings), "{findings:#?}");
+    let mut verdict = Verdict::default();
+    verdict.answered_or_refused(&findings);
+    assert!(verdict.passed(), "{findings:#?}");
+    assert!(!passes(&findings));
     let refused = findings.refused["hold_full"];
     assert_eq!(refused + findings.answered, findings.sent);
     assert_eq!(findings.without_retry_after, 0);

@@ -10,6 +10,8 @@ use crate::stage::{APP_TIMEOUT, Opening, Stage, steady};
 use crate::trouble::Trouble;
 
 const SLOW_CLIENTS: usize = 40;
+/// Longer than any of them takes. By default a hold gives running requests 5 s, and would cut some.
+const DRAIN: &str = "60s";
 
 pub(super) async fn play(options: &Options) -> Result<Report, Trouble> {
     let Opening { mut stage, mut app } = Stage::open(options, "", "").await?;
@@ -21,7 +23,7 @@ pub(super) async fn play(options: &Options) -> Result<Report, Trouble> {
     for (release, strategy) in [("v2", "overlap"), ("v3", "hold"), ("v4", "overlap")] {
         let next = stage.app(release).await?;
         let to = (release, next.address());
-        let arguments = ["--strategy", strategy];
+        let arguments = ["--strategy", strategy, "--drain-timeout", DRAIN];
         let promoted = stage.promote(&load, app.release(), to, &arguments).await?;
         receipts::done(&mut stage.verdict, &promoted);
         std::mem::replace(&mut app, next).stop(APP_TIMEOUT).await?;

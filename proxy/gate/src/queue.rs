@@ -11,6 +11,7 @@ mod admission;
 mod arrival;
 mod bounds;
 mod counts;
+mod ease;
 mod hint;
 mod line;
 mod pace;

@@ -13,7 +13,6 @@ pub struct Admission<C: Copy> {
     queue: Arc<Queue<C>>,
     place: Place,
     pass: Pass,
-    answered: bool,
     /// Whether the queue has forgotten it.
     over: bool,
 }
@@ -25,7 +24,6 @@ impl<C: Copy> Admission<C> {
             queue,
             place,
             pass,
-            answered: false,
             over: false,
         }
     }
@@ -47,13 +45,14 @@ impl<C: Copy> Admission<C> {
         self.queue.answer(word)
     }
 
-    /// The app's answer has begun: one more may be under way at a time. Only the first call counts.
+    /// The app's answer has begun: one more may be under way at a time, if it came about as fast as the others. Only the
+    /// first call counts.
     pub fn answered(&mut self, now: Duration) {
-        if std::mem::replace(&mut self.answered, true) {
+        if std::mem::replace(&mut self.pass.answered, true) {
             return;
         }
-        let round = self.pass.round();
-        self.queue.change_at(now, |state, _| state.answered(round));
+        let pass = self.pass;
+        self.queue.change_at(now, |state, _| state.answered(pass));
     }
 
     /// The request could not be sent: nobody behind the gate number `epoch` can be reached. As
@@ -91,8 +90,8 @@ impl<C: Copy> Drop for Admission<C> {
         if self.over {
             return;
         }
-        let round = self.pass.round();
-        self.queue.change(|state, _| state.ended(round));
+        let pass = self.pass;
+        self.queue.change(|state, _| state.ended(pass));
     }
 }
 

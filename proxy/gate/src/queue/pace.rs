@@ -5,10 +5,13 @@
 
 use std::time::Duration;
 
+use super::ease::Ease;
 use super::{Place, Rate};
 
 /// How often a window grows by itself.
 const GROWTH_EVERY: Duration = Duration::from_millis(100);
+/// The same while the app answers ever slower. More would not help it; but the door must open some time.
+const GROWTH_UNEASY: Duration = Duration::from_secs(1);
 /// How soon after another call [`Queue::pace`](super::Queue::pace) may ask to be called.
 const TICK_MIN: Duration = Duration::from_millis(5);
 /// How much of what a late tick has missed is caught up.
@@ -33,6 +36,7 @@ impl Pace {
                 size: running_before.max(1) as usize,
                 under_way: 0,
                 grown: now,
+                ease: Ease::default(),
             }),
             Rate::PerSecond(rate) => Self::Metronome(Metronome {
                 rate: rate.max(1),
@@ -51,10 +55,10 @@ impl Pace {
         }
     }
 
-    /// The app has begun to answer one.
-    pub(super) fn answered(&mut self) {
+    /// The app has begun to answer one that was let go so long ago.
+    pub(super) fn answered(&mut self, took: Duration) {
         match self {
-            Self::Window(window) => window.size = window.size.saturating_add(1),
+            Self::Window(window) => window.answered(took),
             Self::Metronome(_) => {}
         }
     }
@@ -78,7 +82,7 @@ impl Pace {
     /// When to look again, if nothing else happens.
     pub(super) fn next_look(&self, now: Duration) -> Duration {
         match self {
-            Self::Window(window) => (window.grown + GROWTH_EVERY)
+            Self::Window(window) => (window.grown + window.growth_every())
                 .saturating_sub(now)
                 .max(TICK_MIN),
             Self::Metronome(metronome) => metronome.due.saturating_sub(now).max(TICK_MIN),
@@ -86,24 +90,39 @@ impl Pace {
     }
 }
 
-/// Concurrency, as TCP's slow start has it: an answer lets one more go besides the one that takes its place.
+/// Concurrency, as TCP's slow start has it: an answer lets one more go besides the one that takes its place. As in TCP
+/// Vegas, it does so only while the app is at ease: one that has eight threads answers no sooner for a ninth request.
 #[derive(Debug)]
 pub(super) struct Window {
     size: usize,
     under_way: usize,
     grown: Duration,
+    ease: Ease,
 }
 
 impl Window {
     fn take_turn(&mut self, now: Duration) -> bool {
         // One step, however late: after a pause of the process the app may need its time as well.
-        if now.saturating_sub(self.grown) >= GROWTH_EVERY {
+        if now.saturating_sub(self.grown) >= self.growth_every() {
             self.size = self.size.saturating_add((self.size / 4).max(1));
             self.grown = now;
         }
         let free = self.under_way < self.size;
         self.under_way += usize::from(free);
         free
+    }
+
+    fn answered(&mut self, took: Duration) {
+        self.ease.answered(took);
+        self.size = self.size.saturating_add(usize::from(self.ease.is()));
+    }
+
+    fn growth_every(&self) -> Duration {
+        if self.ease.is() {
+            GROWTH_EVERY
+        } else {
+            GROWTH_UNEASY
+        }
     }
 }
 

@@ -68,13 +68,12 @@ pub(super) struct Pass {
     hold: u64,
     shuts: u64,
     round: u64,
+    let_go: Duration,
+    /// Whether the app has begun to answer.
+    pub(super) answered: bool,
 }
 
 impl Pass {
-    pub(super) const fn round(&self) -> u64 {
-        self.round
-    }
-
     /// How often the door had been shut when the turn came.
     pub(super) const fn shuts(&self) -> u64 {
         self.shuts
@@ -220,6 +219,8 @@ impl<C: Copy> State<C> {
             hold: self.tally.number,
             shuts: self.shuts,
             round: self.round,
+            let_go: self.clock,
+            answered: false,
         };
         self.call(place, Called::Admitted(pass), waiting.waker, after);
     }
@@ -311,7 +312,7 @@ impl<C: Copy> State<C> {
 
     /// One who was let go has not gone, and waits again at its old place, if the door is shut for it.
     pub(super) fn wait_again(&mut self, place: Place, pass: Pass, after: &mut After) -> Word {
-        self.ended(pass.round);
+        self.ended(pass);
         if self.shut_for() & pass.stay.arrival.method == 0 {
             return Word::Pass;
         }
@@ -424,15 +425,16 @@ impl<C: Copy> State<C> {
     }
 
     /// The app has begun to answer.
-    pub(super) fn answered(&mut self, round: u64) {
-        if let Some(pace) = self.pace_of(round) {
-            pace.answered();
+    pub(super) fn answered(&mut self, pass: Pass) {
+        let took = self.clock.saturating_sub(pass.let_go);
+        if let Some(pace) = self.pace_of(pass.round) {
+            pace.answered(took);
         }
     }
 
     /// It has ended, however it did.
-    pub(super) fn ended(&mut self, round: u64) {
-        if let Some(pace) = self.pace_of(round) {
+    pub(super) fn ended(&mut self, pass: Pass) {
+        if let Some(pace) = self.pace_of(pass.round) {
             pace.ended();
         }
     }

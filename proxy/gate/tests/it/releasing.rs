@@ -400,3 +400,24 @@ fn no_rate_is_no_standstill() {
     while door.pace() {}
     assert_eq!(door.now, Duration::from_secs(2));
 }
+
+#[test]
+fn an_app_of_eight_threads_is_not_buried_under_what_waits() {
+    let mut door = Door::held(bounds());
+    let mut line = door.line(900);
+    door.release(1);
+    let mut at_the_app = VecDeque::new();
+    let mut most = 0;
+    for _ in 0..200 {
+        at_the_app.extend(let_go(&mut line));
+        most = most.max(at_the_app.len());
+        door.wait(ms(10));
+        for mut done in at_the_app.drain(..at_the_app.len().min(8)) {
+            done.answered(door.now);
+        }
+        door.queue.pace(door.now);
+    }
+    assert!(line.is_empty(), "{} still wait", line.len());
+    // Growth by time alone comes on top: the door must open some time even if the app gets no faster.
+    assert!((8..100).contains(&most), "{most} at once");
+}

@@ -28,6 +28,7 @@ pub(super) enum Where {
         shuts: u64,
         looked: bool,
         answered: bool,
+        since: Duration,
     },
     Displaced(Reason),
     Gone,
@@ -71,6 +72,8 @@ pub(super) struct Model {
     pub(super) front: usize,
     pub(super) requests: Vec<Request>,
     pub(super) opened: usize,
+    /// Nanoseconds that each answer of this release took.
+    answers: Vec<u128>,
     pub(super) counts: Counts<Cause>,
 }
 
@@ -112,6 +115,7 @@ impl Model {
             front: 0,
             requests: Vec::new(),
             opened: 0,
+            answers: Vec::new(),
             counts: NOTHING,
         }
     }
@@ -166,6 +170,7 @@ impl Model {
             DoorIs::Releasing { .. } => {}
             DoorIs::Held | DoorIs::GivenUp => {
                 self.round += 1;
+                self.answers.clear();
                 let window = running_before.max(1) as usize;
                 self.door = DoorIs::Releasing {
                     window,
@@ -194,7 +199,8 @@ impl Model {
             self.opened += 1;
             return;
         }
-        if self.now - grown >= ms(100) {
+        let every = if at_ease(&self.answers) { 100 } else { 1_000 };
+        if self.now - grown >= ms(every) {
             window += (window / 4).max(1);
             grown = self.now;
         }
@@ -208,6 +214,7 @@ impl Model {
                 shuts,
                 looked: false,
                 answered: false,
+                since: self.now,
             };
             self.counts.released += 1;
             self.waited(id);
@@ -382,7 +389,10 @@ impl Model {
     pub(super) fn answered(&mut self, id: Id) {
         let this_round = self.round;
         let Where::Let {
-            round, answered, ..
+            round,
+            answered,
+            since,
+            ..
         } = &mut self.requests[id].is
         else {
             panic!("{id} was not let go");
@@ -391,7 +401,8 @@ impl Model {
         if let DoorIs::Releasing { window, .. } = &mut self.door
             && counts
         {
-            *window += 1;
+            self.answers.push((self.now - *since).as_nanos());
+            *window += usize::from(at_ease(&self.answers));
         }
     }
 
@@ -412,4 +423,24 @@ impl Model {
             ..self.counts
         }
     }
+}
+
+const fn limit(nanos: u128) -> u128 {
+    2 * nanos + 5_000_000
+}
+
+/// What was usual after each answer, which took so many nanoseconds.
+fn usual(took: &[u128]) -> Vec<u128> {
+    let mut usual: Vec<u128> = Vec::new();
+    for took in took {
+        let next = |before: &u128| (7 * before + limit(*before).min(*took)) / 8;
+        usual.push(usual.last().map_or(*took, next));
+    }
+    usual
+}
+
+fn at_ease(took: &[u128]) -> bool {
+    let usual = usual(took);
+    let best = usual.iter().skip(7).min();
+    best.is_none_or(|best| usual[usual.len() - 1] <= limit(*best))
 }

@@ -138,10 +138,13 @@ impl Forward<'_> {
             return Ok(pooled);
         }
         let limit = self.app().settings.config.timeouts.connect;
-        let fresh = worker
+        let mut fresh = worker
             .pool
             .connect(&self.lease, instance, limit, worker.index)
             .await?;
+        // A release of held requests opens many at once. Kept, they would each take a thread of the app while it looks
+        // for another request on them (Puma, gunicorn's gthread), and whoever comes later would wait behind that.
+        fresh.once = !exchange.held.is_zero() && !exchange.facts.websocket;
         self.lease.instance(instance).reinstate();
         Ok(fresh)
     }
@@ -178,8 +181,12 @@ impl Forward<'_> {
         }
     }
 
-    async fn attempt(&self, mut checkout: Checkout, request: Request<RequestBody>) -> Attempt {
+    async fn attempt(&self, mut checkout: Checkout, mut request: Request<RequestBody>) -> Attempt {
         let conn = self.conn;
+        if checkout.once {
+            let close = HeaderValue::from_static("close");
+            request.headers_mut().insert(header::CONNECTION, close);
+        }
         conn.await_answer(self.app().settings.config.timeouts.response);
         let answer = tokio::select! {
             biased;

@@ -52,6 +52,8 @@ pub(crate) struct Checkout {
     pub(crate) sender: SendRequest<RequestBody>,
     /// It has not carried a request before.
     pub(crate) fresh: bool,
+    /// It carries one request and is closed.
+    pub(crate) once: bool,
     pool: Rc<Pool>,
     key: Key,
     limit: Duration,
@@ -97,6 +99,7 @@ impl Pool {
         Some(Checkout {
             sender,
             fresh: false,
+            once: false,
             pool: self.clone(),
             key,
             limit,
@@ -122,6 +125,7 @@ impl Pool {
         Ok(Checkout {
             sender,
             fresh: true,
+            once: false,
             pool: self.clone(),
             key,
             limit: IDLE_MAX,
@@ -165,7 +169,7 @@ impl Checkout {
 
     /// The answer has ended as it should.
     pub(crate) fn put_back(self, lease: &Lease) {
-        if self.sender.is_closed() || lease.release().gate.is_closed() {
+        if self.once || self.sender.is_closed() || lease.release().gate.is_closed() {
             return;
         }
         let mut idle = self.pool.idle.borrow_mut();

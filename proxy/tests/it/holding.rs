@@ -46,6 +46,24 @@ async fn a_held_request_is_answered_by_the_app_after_resume() {
 }
 
 #[tokio::test]
+async fn a_connection_that_was_opened_for_a_held_request_is_used_once() {
+    let app = App::start("a").await;
+    let daemon = Daemon::with(&app).await;
+    hold(&daemon, json!({})).await;
+    let mut client = asking(&daemon, "/held").await;
+    daemon.held(1).await;
+    daemon.verb("resume", json!({})).await;
+    assert_eq!(client.answer().await.status, 200);
+    assert_eq!(client.get("/later").await.status, 200);
+    let closes = |target: &str| {
+        let seen = app.seen().into_iter().find(|seen| seen.target == target);
+        seen.unwrap().fields.get("connection").cloned()
+    };
+    assert_eq!(closes("/held").unwrap(), "close");
+    assert_eq!(closes("/later"), None);
+}
+
+#[tokio::test]
 async fn held_requests_go_on_in_the_order_in_which_they_came() {
     let app = App::start("a").await;
     // One every 50 ms, so that the app sees them in the order in which they were let go.

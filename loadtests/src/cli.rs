@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
 
+use crate::real::{self, Kind};
 use crate::scenario::Scenario;
 
 /// Puts load on Holdfast, does to it what the scenario says, and gives a verdict: exit 0, or 1 if something that must
@@ -64,6 +65,16 @@ enum What {
     Websocket,
     /// Each of these, in small
     AllShort,
+    /// A real nginx behind it: either strategy, an untold restart and kill, and wrk
+    RealNginx,
+    /// The same with gunicorn
+    RealGunicorn,
+    /// The same with Node
+    RealNode,
+    /// The same with Puma
+    RealPuma,
+    /// Each of these four, as far as they are installed (with HOLDFAST_TEST_ALL=1: all)
+    RealApps,
 }
 
 /// What a scenario is played with.
@@ -82,6 +93,11 @@ impl Cli {
     pub(crate) fn scenarios(&self) -> Vec<Scenario> {
         let one = match self.what {
             What::AllShort => return Scenario::ALL.to_vec(),
+            What::RealApps => return real::installed().map(Scenario::RealApp).collect(),
+            What::RealNginx => Scenario::RealApp(Kind::Nginx),
+            What::RealGunicorn => Scenario::RealApp(Kind::Gunicorn),
+            What::RealNode => Scenario::RealApp(Kind::Node),
+            What::RealPuma => Scenario::RealApp(Kind::Puma),
             What::Overlap => Scenario::Overlap,
             What::Hold => Scenario::Hold,
             What::Down => Scenario::Down,

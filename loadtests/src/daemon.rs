@@ -102,7 +102,8 @@ impl Daemon {
     }
 }
 
-fn free_address() -> std::io::Result<SocketAddr> {
+/// An address of loopback at which nobody listens now.
+pub(crate) fn free_address() -> std::io::Result<SocketAddr> {
     TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()
 }
 

@@ -7,10 +7,12 @@ mod cli;
 mod daemon;
 mod figures;
 mod hidden;
+mod real;
 mod scenario;
 mod stage;
 mod swapctl_child;
 mod trouble;
+mod wrk;
 
 use std::io::Write as _;
 use std::process::ExitCode;

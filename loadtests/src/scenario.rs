@@ -5,6 +5,7 @@ mod hold;
 mod never_ready;
 mod overflow;
 mod overlap;
+mod real_app;
 mod receipts;
 mod slow_clients;
 mod thousand_swaps;
@@ -15,6 +16,7 @@ use std::fmt;
 use holdfast_load::report::Report;
 
 use crate::cli::Options;
+use crate::real::Kind;
 use crate::trouble::Trouble;
 
 /// What can be played.
@@ -28,9 +30,11 @@ pub(crate) enum Scenario {
     ThousandSwaps,
     SlowClients,
     Websocket,
+    RealApp(Kind),
 }
 
 impl Scenario {
+    /// All that need nothing but this binary.
     pub(crate) const ALL: [Self; 8] = [
         Self::Overlap,
         Self::Hold,
@@ -63,6 +67,9 @@ impl Scenario {
                 "promotes with either strategy among clients that send and read slowly"
             }
             Self::Websocket => "promotes with either strategy while WebSockets are open",
+            Self::RealApp(_) => {
+                "a real app: promotes with either strategy, a restart and a kill that nobody tells, and wrk"
+            }
         }
     }
 
@@ -76,7 +83,8 @@ impl Scenario {
             | Self::Down
             | Self::NeverReady
             | Self::SlowClients
-            | Self::Websocket => 0,
+            | Self::Websocket
+            | Self::RealApp(_) => 0,
         }
     }
 
@@ -91,6 +99,7 @@ impl Scenario {
             Self::ThousandSwaps => thousand_swaps::play(options).await,
             Self::SlowClients => slow_clients::play(options).await,
             Self::Websocket => websocket::play(options).await,
+            Self::RealApp(kind) => real_app::play(options, kind).await,
         }
     }
 }
@@ -106,6 +115,7 @@ impl fmt::Display for Scenario {
             Self::ThousandSwaps => "thousand-swaps",
             Self::SlowClients => "slow-clients",
             Self::Websocket => "websocket",
+            Self::RealApp(kind) => return write!(f, "real-{kind}"),
         })
     }
 }

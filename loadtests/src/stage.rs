@@ -37,13 +37,17 @@ pub(crate) struct Stage {
 }
 
 /// Where files go.
-enum Place {
+pub(crate) enum Place {
     Passing(TempDir),
     Kept(PathBuf),
 }
 
 impl Place {
-    fn new(options: &Options) -> std::io::Result<Self> {
+    pub(crate) fn new(options: &Options) -> Result<Self, Trouble> {
+        Self::make(options).map_err(|why| Trouble::io("no directory", why))
+    }
+
+    fn make(options: &Options) -> std::io::Result<Self> {
         match &options.keep {
             Some(path) => {
                 std::fs::create_dir_all(path)?;
@@ -56,7 +60,7 @@ impl Place {
         }
     }
 
-    fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         match self {
             Self::Passing(directory) => directory.path(),
             Self::Kept(path) => path,
@@ -77,14 +81,26 @@ impl Stage {
         hold: &str,
         timeouts: &str,
     ) -> Result<Opening, Trouble> {
-        let place = Place::new(options).map_err(|why| Trouble::io("no directory", why))?;
+        let place = Place::new(options)?;
         let app = start(AppCommand::new("v1", place.path().join("ledger"))).await?;
+        let stage = Self::before(place, app.address(), options, hold, timeouts).await?;
+        Ok(Opening { stage, app })
+    }
+
+    /// The same before an app of another kind.
+    pub(crate) async fn before(
+        place: Place,
+        first: SocketAddr,
+        options: &Options,
+        hold: &str,
+        timeouts: &str,
+    ) -> Result<Self, Trouble> {
         let swapctl = Swapctl {
             program: options.swapctl.clone(),
             socket: place.path().join("control.sock"),
         };
         let setting = Setting {
-            first: ("v1".to_owned(), app.address()),
+            first: ("v1".to_owned(), first),
             hold: hold.to_owned(),
             timeouts: timeouts.to_owned(),
         };
@@ -92,15 +108,19 @@ impl Stage {
         let daemon = Daemon::start(holdfast, place.path(), &setting, &swapctl).await?;
         let mut reigns = Reigns::default();
         reigns.begin_at("v1", Moment::default());
-        let stage = Self {
+        Ok(Self {
             options: options.clone(),
             daemon,
             swapctl,
             reigns,
             verdict: Verdict::default(),
             place,
-        };
-        Ok(Opening { stage, app })
+        })
+    }
+
+    /// Where files go.
+    pub(crate) fn directory(&self) -> &Path {
+        self.place.path()
     }
 
     /// A release that is to be started, with the ledger that all of them share.

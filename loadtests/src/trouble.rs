@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::PathBuf;
+use std::process::ExitStatus;
 use std::time::Duration;
 
 use holdfast_load::app::AppError;
@@ -35,6 +36,12 @@ pub(crate) enum Trouble {
     },
     #[error("{what}: not within {within:?}")]
     Late { what: String, within: Duration },
+    #[error("{program} ended with {status}; it said:\n{said}")]
+    Ended {
+        program: String,
+        status: ExitStatus,
+        said: String,
+    },
     #[error("{0}: no such figure")]
     NoFigure(PathBuf),
 }

@@ -14,7 +14,7 @@ use crate::stage::{APP_TIMEOUT, Opening, Seen, Stage, steady};
 use crate::trouble::Trouble;
 
 /// How long the app is away.
-const AWAY: Duration = Duration::from_millis(1_500);
+pub(super) const AWAY: Duration = Duration::from_millis(1_500);
 /// How long the proxy may take to see that it is back.
 const BACK_WITHIN: Duration = Duration::from_secs(10);
 /// A request that was sent so long before the app went, or after, had nothing to do with it.
@@ -50,6 +50,12 @@ async fn back(stage: &Stage, load: &Load, port: u16) -> Result<App, Trouble> {
     steady(AWAY).await;
     let mut app = stage.command("v1").port(port).start().await?;
     app.listening(APP_TIMEOUT).await?;
+    open_again(stage, load).await?;
+    Ok(app)
+}
+
+/// Waits until nobody is held any more.
+pub(super) async fn open_again(stage: &Stage, load: &Load) -> Result<(), Trouble> {
     load.mark("it is back");
     let open = stage
         .swapctl
@@ -57,10 +63,11 @@ async fn back(stage: &Stage, load: &Load, port: u16) -> Result<App, Trouble> {
             !status.hold.active
         });
     open.await?;
-    Ok(app)
+    Ok(())
 }
 
-fn judge(stage: &mut Stage, seen: &Seen, gone: &[Moment]) {
+/// Little may fail when the app goes without a word, and only what no proxy could save.
+pub(super) fn judge(stage: &mut Stage, seen: &Seen, gone: &[Moment]) {
     let verdict = &mut stage.verdict;
     verdict.never_wrong(&seen.findings);
     let failed: Vec<&Record> = seen

@@ -11,7 +11,7 @@ use crate::trouble::Trouble;
 
 const SLOW_CLIENTS: usize = 40;
 /// Longer than any of them takes. By default a hold gives running requests 5 s, and would cut some.
-const DRAIN: &str = "60s";
+const DRAIN: &str = "25s";
 
 pub(super) async fn play(options: &Options) -> Result<Report, Trouble> {
     let Opening { mut stage, mut app } = Stage::open(options, "", "").await?;

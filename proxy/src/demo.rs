@@ -7,7 +7,7 @@ use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use holdfast_load::load::Load;
+use holdfast_load::load::{Load, Mix};
 use holdfast_load::report::Report;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -18,6 +18,15 @@ use stage::{Fault, Stage};
 const RATE: f64 = 400.0;
 /// How long the app of the story takes to boot.
 const BOOT: Duration = Duration::from_secs(2);
+
+/// What a proxy can send again if the app dies with it in hand (RFC 9110, 9.2.2), before an answer has begun. A POST must
+/// not be sent twice and half an answer cannot be taken back, so a story with them could not end with "lost 0".
+const REPEATABLE: Mix = Mix {
+    fresh: 0.2,
+    ..Mix::PLAIN
+};
+/// By then all that was sent before has been answered.
+const SETTLED: Duration = Duration::from_millis(500);
 
 /// Plays the story; true if nothing was lost.
 pub(crate) fn run(typed: &cli::Demo) -> bool {
@@ -80,11 +89,15 @@ async fn play(typed: &cli::Demo) -> Result<bool, Fault> {
     teller.say(&hold);
     teller.watch(pause).await;
 
-    teller.say("restart the app, and tell nobody");
-    teller
-        .during(stage.restart(Duration::from_millis(1500), &load))
-        .await?;
+    teller.say(
+        "kill -9 the app, and tell nobody; only GETs for a while: README says why",
+    );
+    load.mix(REPEATABLE).await;
+    teller.watch(SETTLED).await;
+    let killed = stage.kill(Duration::from_millis(1500), &load);
+    teller.during(killed).await?;
     teller.say("it is back, and so are those who waited");
+    load.mix(Mix::default()).await;
     teller.watch(pause).await;
 
     teller.say("promote r4, which never gets ready");

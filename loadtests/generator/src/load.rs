@@ -99,6 +99,12 @@ impl Load {
         said.await.unwrap_or(0)
     }
 
+    /// Makes the scheduled requests these from now on, instead of those of the plan.
+    pub async fn mix(&self, mix: Mix) {
+        // If the load is over, there are none.
+        let _ = self.commands.send(Command::Mix(mix)).await;
+    }
+
     /// Starts no more requests, waits for those under way (each for [`Plan::timeout`] at most), and returns what was
     /// seen.
     ///

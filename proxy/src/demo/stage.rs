@@ -85,9 +85,6 @@ impl Stage {
     pub(super) fn plan(&self, rate: f64) -> Plan {
         let mut plan = Plan::at(self.address);
         plan.rate = rate;
-        // An app that is stopped with nobody told resets what waits in its listen queue. A GET is sent again; a POST must
-        // not be (RFC 9110, 9.2.2), so the story, which ends with "lost 0", has none. The load scenarios send them.
-        plan.mix.posts = 0.0;
         plan
     }
 
@@ -150,12 +147,12 @@ impl Stage {
         }
     }
 
-    /// As `systemctl restart` would: the app ends, and another process takes its address after a while.
-    pub(super) async fn restart(&mut self, away: Duration, load: &Load) -> Result<(), Fault> {
+    /// The app is killed, and another process takes its address after a while.
+    pub(super) async fn kill(&mut self, away: Duration, load: &Load) -> Result<(), Fault> {
         let old = self.app.take().ok_or("there is no app")?;
         let port = old.address().port();
-        load.mark("the app is stopped");
-        old.stop(CHILD_MAX).await?;
+        load.mark("the app is killed");
+        old.kill().await?;
         tokio::time::sleep(away).await;
         let mut again = self.command(&self.live).port(port).start().await?;
         again.listening(CHILD_MAX).await?;

@@ -16,7 +16,7 @@ use tokio::time::timeout;
 use super::connection::{Connection, Failed};
 use super::exchange::{Ask, judge, template};
 use super::names::Names;
-use super::plan::Plan;
+use super::plan::{Mix, Plan};
 use super::pool::{Manner, Pool};
 use super::tally::Tally;
 use crate::clock::Moment;
@@ -28,6 +28,8 @@ const TRIES: usize = 20;
 /// What the clients share.
 pub(crate) struct Crowd {
     pub(crate) plan: Plan,
+    /// What the scheduled requests are now.
+    pub(crate) mix: Cell<Mix>,
     pub(crate) prefix: String,
     pub(crate) pool: Pool,
     pub(crate) names: Names,
@@ -76,6 +78,7 @@ impl Crowd {
             under_way: RefCell::default(),
             records: RefCell::default(),
             next_number: Cell::default(),
+            mix: Cell::new(plan.mix),
             plan,
             prefix,
             tally,
@@ -105,7 +108,7 @@ impl Crowd {
         let plan = &self.plan;
         let (size, chunked) = match pending.kind {
             Kind::Post => {
-                let chunked = random.f64() < plan.mix.chunked;
+                let chunked = random.f64() < self.mix.get().chunked;
                 (within(&mut random, &plan.upload), chunked)
             }
             Kind::Upload => (random.usize(16 << 10..=64 << 10), random.bool()),

@@ -9,7 +9,7 @@ use tokio::task::JoinSet;
 use super::companions::{slow, watched};
 use super::crowd::{Crowd, UnderWay};
 use super::metronome::{Beats, Metronome};
-use super::plan::Plan;
+use super::plan::{Mix, Plan};
 use super::tunnel::tunnel;
 use crate::clock::Moment;
 use crate::run::{Ending, Kind, Loss};
@@ -22,6 +22,8 @@ const UNDER_WAY_MAX: (usize, usize) = (4, 10_000);
 pub(crate) enum Command {
     /// So many clients leave; the answer says how many did.
     Leave(usize, oneshot::Sender<usize>),
+    /// The scheduled requests are these from now on.
+    Mix(Mix),
 }
 
 /// Runs the load until it is over and all requests have ended. It is over when the plan says so, or when the other end
@@ -44,6 +46,7 @@ pub(crate) async fn dispatch(
             command = commands.recv(), if commanded => match command {
                 // Who asked may have gone.
                 Some(Command::Leave(count, left)) => drop(left.send(crowd.leave(count))),
+                Some(Command::Mix(mix)) => crowd.mix.set(mix),
                 None => {
                     commanded = false;
                     schedule.stop();
@@ -151,7 +154,7 @@ fn start(crowd: &Rc<Crowd>, schedule: &mut Schedule, running: &mut JoinSet<()>) 
 
 /// What the next request is, and whether its connection is a fresh one.
 fn draw(crowd: &Crowd) -> (Kind, bool) {
-    let mix = crowd.plan.mix;
+    let mix = crowd.mix.get();
     let mut random = crowd.random.borrow_mut();
     let fresh = random.f64() < mix.fresh;
     if random.f64() < mix.posts {

@@ -390,6 +390,8 @@ struct Deadline {
     timer: Pin<Box<Sleep>>,
     stopping: Pin<Box<dyn Future<Output = ()>>>,
     armed: bool,
+    /// The first look after the daemon was told to stop has been.
+    hurried: bool,
 }
 
 impl Deadline {
@@ -401,6 +403,7 @@ impl Deadline {
             timer,
             stopping,
             armed: false,
+            hurried: false,
         }
     }
 
@@ -408,6 +411,9 @@ impl Deadline {
         if !self.armed {
             self.armed = true;
             let _ = self.stopping.as_mut().poll(cx);
+        }
+        if conn.worker.stop.is_stopping() && !std::mem::replace(&mut self.hurried, true) {
+            self.timer.as_mut().reset(Instant::now());
         }
         if let Some(Due { at, .. }) = conn.due.get() {
             let at = Instant::from_std(clock::instant(at));

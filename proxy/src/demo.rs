@@ -89,9 +89,7 @@ async fn play(typed: &cli::Demo) -> Result<bool, Fault> {
     teller.say(&hold);
     teller.watch(pause).await;
 
-    teller.say(
-        "kill -9 the app, and tell nobody; only GETs for a while: README says why",
-    );
+    teller.say("kill -9 the app, and tell nobody; only GETs for a while: README says why");
     load.mix(REPEATABLE).await;
     teller.watch(SETTLED).await;
     let killed = stage.kill(Duration::from_millis(1500), &load);

@@ -3,12 +3,12 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::thread::JoinHandle;
+use std::thread::{self, JoinHandle};
 
 use holdfast_control::plane::{Signals, signals};
 use socket2::Socket;
 use tokio::runtime::Handle;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use crate::access_log::AccessLog;
 use crate::limits;
@@ -136,17 +136,25 @@ impl Workers {
 }
 
 impl Running {
-    /// Stops accepting; connections end as their requests do. Returns when the last has ended.
+    /// Stops accepting; connections end as their requests do. Returns when the last has ended. Who does not wait for that
+    /// may end the process: nothing here keeps it.
     pub(crate) async fn stop(self) {
         self.stop.stop();
-        let joining = tokio::task::spawn_blocking(|| {
+        let (ended, all) = oneshot::channel();
+        let joining = thread::Builder::new().name("stop".to_owned());
+        let joining = joining.spawn(move || {
             for thread in self.threads {
                 if thread.join().is_err() {
                     tracing::error!("a worker panicked");
                 }
             }
+            // Nobody waits any more if the time was over.
+            let _ = ended.send(());
         });
-        let _ = joining.await;
+        match joining {
+            Ok(_) => drop(all.await),
+            Err(error) => tracing::error!(%error, "running requests are not waited for"),
+        }
     }
 
     /// For the metrics.

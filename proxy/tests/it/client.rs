@@ -140,7 +140,7 @@ fn find(octets: &[u8], wanted: &[u8]) -> Option<usize> {
 }
 
 /// Waits, with a deadline, until `holds` says so.
-pub(crate) async fn until<F: Future<Output = bool>>(what: &str, mut holds: impl FnMut() -> F) {
+pub(crate) async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
     let deadline = tokio::time::Instant::now() + PATIENCE;
     while !holds().await {
         assert!(

@@ -59,6 +59,20 @@ impl Daemon {
         assert_eq!(ready_at(&mut self.child), self.address);
     }
 
+    /// SIGTERM.
+    pub(crate) fn terminate(&self) {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+    }
+
+    /// Its end.
+    pub(crate) async fn ended(&mut self) -> std::process::ExitStatus {
+        let child = std::cell::RefCell::new(&mut self.child);
+        let ended = || child.borrow_mut().try_wait().unwrap();
+        until("the daemon has ended", async || ended().is_some()).await;
+        ended().unwrap()
+    }
+
     pub(crate) async fn client(&self) -> Client {
         Client::connect(self.address).await
     }

@@ -19,5 +19,6 @@ mod demo;
 mod down;
 mod edges;
 mod holding;
+mod stopping;
 mod swapping;
 mod tunnels;

@@ -16,7 +16,10 @@ pub(crate) fn text(status: &Status) -> String {
         generation,
         apps,
     } = status;
-    let up = span(uptime_s.saturating_mul(1_000));
+    let up = match uptime_s {
+        0 => "0 s".to_owned(),
+        seconds => span(seconds.saturating_mul(1_000)),
+    };
     let mut text = format!("holdfast {version} · pid {pid} · up {up} · generation {generation}\n");
     for (name, app) in apps {
         text.push('\n');

@@ -53,6 +53,9 @@ impl Body for RequestBody {
         let frame = ready!(Pin::new(&mut *incoming).poll_frame(cx));
         let ended = frame.is_none() || incoming.is_end_stream();
         self.conn.upload_moved();
+        if matches!(frame, Some(Err(_))) {
+            self.conn.upload_broke();
+        }
         if ended {
             self.lease = None;
         }

@@ -53,6 +53,7 @@ pub(crate) struct Conn {
     due: Cell<Option<Due>>,
     errand: RefCell<Errand>,
     overdue: Cell<bool>,
+    upload_broke: Cell<bool>,
 }
 
 /// What a request asks its connection to do with itself, or the connection hands to its next request.
@@ -126,6 +127,7 @@ impl Conn {
             socket: RefCell::default(),
             due: Cell::new(None),
             overdue: Cell::new(false),
+            upload_broke: Cell::new(false),
             errand: RefCell::default(),
         }
     }
@@ -170,6 +172,16 @@ impl Conn {
                 allowed,
             }));
         }
+    }
+
+    /// The client's body has ended in the middle, or is not framed as HTTP asks.
+    pub(crate) fn upload_broke(&self) {
+        self.upload_broke.set(true);
+    }
+
+    /// Whether it has. Nothing comes after that on this connection.
+    pub(crate) fn is_upload_broken(&self) -> bool {
+        self.upload_broke.get()
     }
 
     /// Resolves when the answer is overdue. The connection step keeps the time and polls us then.

@@ -17,7 +17,7 @@ use crate::connection::Conn;
 use crate::counters::Loss;
 use crate::exchange::Exchange;
 use crate::lease::Lease;
-use crate::policy;
+use crate::policy::{self, Refused};
 use crate::release::class;
 use crate::route::Routed;
 use crate::table::App;
@@ -36,6 +36,8 @@ pub(crate) enum Forwarded {
     Unreachable(Box<Exchange>, Account, Loss),
     /// It cannot be tried again.
     Lost(Account, Loss),
+    /// The client broke it.
+    Refused(Account, Refused),
     /// The drain's end ended it.
     Cut(Account),
 }
@@ -93,9 +95,15 @@ impl Forward<'_> {
                     }
                 }
                 Attempt::TimedOut => return Forwarded::Lost(account, Loss::UpstreamTimeout),
+                Attempt::Failed(_) if self.conn.is_upload_broken() => {
+                    return Forwarded::Refused(account, policy::BROKEN_BODY);
+                }
                 Attempt::Failed(_) if self.lease.is_cut() => return Forwarded::Cut(account),
                 Attempt::Failed(error) => match spare {
-                    Some(head) if exchange.sent == 0 && account.spend_retry() => {
+                    // Octets that are no answer are an answer that has begun.
+                    Some(head)
+                        if exchange.sent == 0 && !error.is_parse() && account.spend_retry() =>
+                    {
                         account.retried();
                         exchange.head = head;
                         exchange.sent += 1;

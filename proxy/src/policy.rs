@@ -22,6 +22,12 @@ pub(crate) struct Refused {
     pub(crate) detail: &'static str,
 }
 
+/// The framing of its body breaks off, or is none (RFC 9112, 7.1 and 8).
+pub(crate) const BROKEN_BODY: Refused = Refused {
+    status: StatusCode::BAD_REQUEST,
+    detail: "the body ends early or is not framed as announced",
+};
+
 /// What the rest of the way must know of the fields that are gone.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Facts {

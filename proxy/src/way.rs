@@ -31,16 +31,18 @@ pub(crate) async fn take(conn: Rc<Conn>, request: Request<Incoming>) -> Response
     let accept = request.headers().get(header::ACCEPT).cloned();
     let has_body = !request.body().is_end_stream();
     let traveller = Traveller { conn, accept };
-    let mut response = match Exchange::new(request, traveller.conn.client(), received) {
-        Ok(exchange) => traveller.set_out(exchange, resumed).await,
+    let (mut response, sound) = match Exchange::new(request, traveller.conn.client(), received) {
+        Ok(exchange) => (traveller.set_out(exchange, resumed).await, true),
         Err(refused) => {
             let account = Account::open(traveller.conn.worker.clone(), received, None);
-            traveller.answer(account, Reason::BadRequest(refused))
+            let answer = traveller.answer(account, Reason::BadRequest(refused));
+            (answer, false)
         }
     };
-    // Whoever is refused before its body was read cannot use the connection again: hyper closes it.
+    // Whoever is refused before its body was read cannot use the connection again: hyper closes it. And who sends what
+    // is not sound may mean something else by what comes next than we do.
     let unread = has_body && response.body().is_own();
-    if unread || traveller.conn.worker.stop.is_stopping() {
+    if unread || !sound || traveller.conn.worker.stop.is_stopping() {
         response
             .headers_mut()
             .insert(header::CONNECTION, HeaderValue::from_static("close"));
@@ -140,6 +142,9 @@ impl Traveller {
         match forward.run(exchange, account).await {
             Forwarded::Answer(response) => Ok(response),
             Forwarded::Lost(account, loss) => Ok(self.lose(account, loss)),
+            Forwarded::Refused(account, refused) => {
+                Ok(self.answer(account, Reason::BadRequest(refused)))
+            }
             Forwarded::Cut(account) => Ok(self.answer(account, Reason::Cut)),
             Forwarded::Unreachable(exchange, account, loss) => Err((exchange, account, loss)),
         }

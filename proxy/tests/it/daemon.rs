@@ -136,9 +136,10 @@ fn spawn(home: &TempDir, flags: &[String], listen: SocketAddr) -> Child {
         .arg("--control")
         .arg(home.path().join("control.sock"));
     command.arg("--state-dir").arg(home.path().join("state"));
-    command
-        .arg(format!("--listen={listen}"))
-        .args(["--workers", "2"]);
+    command.arg(format!("--listen={listen}"));
+    if !flags.iter().any(|flag| flag.starts_with("--workers")) {
+        command.arg("--workers=2");
+    }
     command.env("HOLDFAST_LOG", "info").env("NO_COLOR", "1");
     command
         .stdout(Stdio::null())

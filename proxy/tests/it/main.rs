@@ -13,6 +13,7 @@
 mod app;
 mod bodies;
 mod client;
+mod conformance;
 mod crashing;
 mod daemon;
 mod demo;

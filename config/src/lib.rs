@@ -24,8 +24,8 @@ pub use changes::Change;
 pub use overrides::Overrides;
 pub use report::{Error, Errors, Warnings};
 pub use settings::{
-    AccessLog, Admin, App, Checked, Control, Hold, Listen, Probe, ResumeRate, Server, Settings,
-    Timeouts,
+    AccessLog, Admin, App, CertificateFiles, Checked, ClientCertificates, Control, Hold, Listen,
+    Probe, ResumeRate, Server, Settings, Timeouts, Tls,
 };
 pub use size::{BadSize, parse_size};
 pub use swap_core::duration::{BadDuration, parse as parse_duration};

@@ -11,6 +11,7 @@ mod routes;
 mod sense;
 mod server;
 mod timeouts;
+mod tls;
 
 use std::ops::Range;
 

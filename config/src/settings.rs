@@ -79,6 +79,48 @@ pub struct Admin {
 pub struct Listen {
     /// Where clients connect.
     pub address: SocketAddr,
+    /// TLS; plain HTTP without it.
+    pub tls: Option<Tls>,
+    /// Whether every request is sent to the same address with `https` instead of to an app.
+    pub redirect: bool,
+}
+
+impl Listen {
+    /// Plain HTTP for the apps.
+    pub const fn plain(address: SocketAddr) -> Self {
+        Self {
+            address,
+            tls: None,
+            redirect: false,
+        }
+    }
+}
+
+/// `tls` of a `[[listen]]`
+#[derive(Clone, Debug, PartialEq)]
+pub struct Tls {
+    /// At least one. The first is for clients that name no host, or one that no certificate has.
+    pub certificates: Vec<CertificateFiles>,
+    /// Whose clients' certificates are asked for.
+    pub clients: Option<ClientCertificates>,
+}
+
+/// A certificate with its chain, and its key, both PEM.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CertificateFiles {
+    /// The certificate first, then those that sign it.
+    pub certificate: PathBuf,
+    /// PKCS#8, PKCS#1 or SEC1.
+    pub key: PathBuf,
+}
+
+/// Certificates that clients show.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClientCertificates {
+    /// Those who sign them, PEM.
+    pub ca: PathBuf,
+    /// Whether who shows none is turned away.
+    pub required: bool,
 }
 
 /// `[app.NAME]`

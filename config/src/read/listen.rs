@@ -1,10 +1,9 @@
 //! `[[listen]]`
 
-use std::net::SocketAddr;
-
+use super::tls;
 use crate::report::Finding;
 use crate::table::Table;
-use crate::{Listen, Overrides, resolve_listener};
+use crate::{Listen, Overrides, Tls, resolve_listener};
 
 /// So many listeners there may be; each has a socket per worker.
 const LISTENERS_MAX: usize = 64;
@@ -27,19 +26,23 @@ pub(super) fn read(root: &mut Table<'_>, overrides: &Overrides) -> Vec<Listen> {
     }
     let mut listeners = Vec::new();
     for table in tables.into_iter().take(LISTENERS_MAX) {
-        if let Some(address) = one(table, &listeners) {
-            listeners.push(Listen { address });
-        }
+        listeners.extend(one(table, &listeners));
     }
     listeners
 }
 
-fn one(mut table: Table<'_>, earlier: &[Listen]) -> Option<SocketAddr> {
+fn one(mut table: Table<'_>, earlier: &[Listen]) -> Option<Listen> {
     let example = r#""0.0.0.0:80""#;
     table.needs("address", example);
     let value = table.value("address", example);
     let address = value.parsed(resolve_listener);
-    table.not_yet("tls", "this version serves plain HTTP");
+    let tls: Option<Tls> = tls::read(table.table("tls"));
+    let redirect = table.value("redirect", "true");
+    let redirects = redirect.flag().unwrap_or(false);
+    if redirects && tls.is_some() {
+        let _: Option<()> =
+            redirect.wrong("is for plain HTTP: with `tls` there is nothing to redirect to");
+    }
     if let Some(address) = address {
         let twice = earlier.iter().any(|listen| listen.address == address);
         if twice && address.port() != 0 {
@@ -47,5 +50,9 @@ fn one(mut table: Table<'_>, earlier: &[Listen]) -> Option<SocketAddr> {
         }
     }
     table.end();
-    address
+    Some(Listen {
+        address: address?,
+        tls,
+        redirect: redirects,
+    })
 }

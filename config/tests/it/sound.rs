@@ -62,6 +62,7 @@ listen = "127.0.0.1:9900"         # /metrics, /healthz, dashboard; off unless na
 
 [[listen]]
 address = "0.0.0.0:443"
+tls = { certificate = "cert.pem", key = "key.pem" }
 
 [app.web]
 hosts = ["shop.example.com", "*.shop.example.com"]   # empty: every host

@@ -8,6 +8,7 @@ use std::future::{Future, poll_fn};
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::rc::{Rc, Weak};
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
@@ -29,8 +30,9 @@ use crate::door::Ticket;
 use crate::exchange::Exchange;
 use crate::io::{Activity, ClientIo, Doing, Socket};
 use crate::linger;
-use crate::listen::Accepted;
+use crate::listen::{Accepted, Front};
 use crate::policy;
+use crate::tls::Secured;
 use crate::tunnel::Tunnel;
 use crate::watch;
 use crate::way;
@@ -48,7 +50,8 @@ pub(crate) struct Conn {
     pub(crate) worker: Rc<Worker>,
     client: SocketAddr,
     activity: Rc<Activity>,
-    socket: RefCell<Weak<RefCell<TcpStream>>>,
+    socket: RefCell<Weak<RefCell<Secured>>>,
+    front: Arc<Front>,
     /// When the app's answer is overdue, and how long it may take.
     due: Cell<Option<Due>>,
     errand: RefCell<Errand>,
@@ -119,9 +122,10 @@ impl Parked {
 }
 
 impl Conn {
-    fn new(worker: Rc<Worker>, client: SocketAddr) -> Self {
+    fn new(worker: Rc<Worker>, front: Arc<Front>, client: SocketAddr) -> Self {
         Self {
             worker,
+            front,
             client,
             activity: Rc::new(Activity::new()),
             socket: RefCell::default(),
@@ -135,6 +139,11 @@ impl Conn {
     /// The client's address.
     pub(crate) fn client(&self) -> IpAddr {
         self.client.ip()
+    }
+
+    /// What all clients of its listener meet.
+    pub(crate) fn front(&self) -> &Front {
+        &self.front
     }
 
     /// A request has come; says when.
@@ -223,7 +232,7 @@ impl Conn {
     pub(crate) fn with_socket<R>(&self, look: impl FnOnce(&TcpStream) -> R) -> Option<R> {
         let socket = self.socket.borrow().upgrade()?;
         let stream = socket.borrow();
-        Some(look(&stream))
+        Some(look(stream.tcp()))
     }
 }
 
@@ -240,17 +249,23 @@ enum Ended {
 /// Serves one client until its connection ends.
 pub(crate) async fn run(accepted: Accepted, worker: Rc<Worker>) {
     let Accepted {
-        mut stream,
+        stream,
+        front,
         client,
         permit,
     } = accepted;
-    let conn = Rc::new(Conn::new(worker, client));
-    let mut front = Bytes::new();
-    if !first_octet(&stream, &conn.worker).await {
-        return linger::close(stream).await;
+    if !first_octet(&stream, &worker).await {
+        return linger::close(Secured::Plain(stream)).await;
     }
+    let mut stream = match front.secure(stream).await {
+        Ok(stream) => stream,
+        // The handshake has told the client what it could be told.
+        Err(error) => return tracing::debug!(%client, %error, "no handshake"),
+    };
+    let conn = Rc::new(Conn::new(worker, front, client));
+    let mut read = Bytes::new();
     loop {
-        let (ended, back) = Box::pin(serve(&conn, stream, front)).await;
+        let (ended, back) = Box::pin(serve(&conn, stream, read)).await;
         stream = back;
         match ended {
             Ended::Over => break,
@@ -262,10 +277,10 @@ pub(crate) async fn run(accepted: Accepted, worker: Rc<Worker>) {
                 Box::pin(tunnel.run(stream, read)).await;
                 return drop(permit);
             }
-            Ended::Parked(parked, read) => match wait(parked, &read, &stream).await {
+            Ended::Parked(parked, ahead) => match wait(parked, &ahead, stream.tcp()).await {
                 Some((resumed, octets)) => {
                     conn.errand.replace(Errand::Resume(resumed));
-                    front = octets;
+                    read = octets;
                 }
                 None => return drop(permit),
             },
@@ -319,10 +334,10 @@ async fn wait(parked: Parked, read: &Bytes, stream: &TcpStream) -> Option<(Resum
 }
 
 /// Drives hyper's connection over the socket, and gives the socket back.
-async fn serve(conn: &Rc<Conn>, stream: TcpStream, front: Bytes) -> (Ended, TcpStream) {
+async fn serve(conn: &Rc<Conn>, stream: Secured, read: Bytes) -> (Ended, Secured) {
     let socket: Socket = Rc::new(RefCell::new(stream));
     conn.socket.replace(Rc::downgrade(&socket));
-    let io = ClientIo::new(socket.clone(), front, conn.activity.clone());
+    let io = ClientIo::new(socket.clone(), read, conn.activity.clone());
     let service = service_fn(|request| {
         let answering = way::take(conn.clone(), request);
         async { Ok::<_, Infallible>(answering.await) }
@@ -369,7 +384,7 @@ enum Outcome {
 }
 
 /// hyper's connection and its service are gone, and nobody else keeps the socket.
-fn reclaim(socket: Socket) -> TcpStream {
+fn reclaim(socket: Socket) -> Secured {
     match Rc::try_unwrap(socket) {
         Ok(stream) => stream.into_inner(),
         Err(_) => unreachable!("the socket outlived hyper's connection"),

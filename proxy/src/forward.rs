@@ -25,10 +25,6 @@ use crate::tunnel::Tunnel;
 use crate::upstream::{Checkout, ConnectError};
 
 /// How forwarding ended.
-#[expect(
-    clippy::large_enum_variant,
-    reason = "one a request, moved once; a box would be an allocation"
-)]
 pub(crate) enum Forwarded {
     /// The app answers.
     Answer(Response<AnswerBody>),
@@ -65,7 +61,7 @@ impl Forward<'_> {
     /// Sends the exchange to an instance of the leased release; to another one while that is allowed.
     pub(crate) async fn run(self, mut exchange: Exchange, account: Account) -> Forwarded {
         let target = exchange.head.uri.clone();
-        prepare(&mut exchange, self.app());
+        prepare(&mut exchange, self.app(), self.conn.front().scheme());
         let mut tried = Vec::new();
         let mut last = Loss::ConnectRefused;
         while let Some(instance) = self.lease.choose(&tried, clock::now()) {
@@ -284,7 +280,7 @@ fn failure(error: &hyper::Error) -> Loss {
 
 /// Puts in the fields that the app gets from us, and takes a stripped prefix off. Whatever a client says of itself in
 /// these fields is not believed.
-fn prepare(exchange: &mut Exchange, app: &App) {
+fn prepare(exchange: &mut Exchange, app: &App, scheme: &'static str) {
     const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
     const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
     const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
@@ -293,7 +289,7 @@ fn prepare(exchange: &mut Exchange, app: &App) {
     if let Some(host) = fields.get(header::HOST).cloned() {
         fields.insert(FORWARDED_HOST, host);
     }
-    fields.insert(FORWARDED_PROTO, HeaderValue::from_static("http"));
+    fields.insert(FORWARDED_PROTO, HeaderValue::from_static(scheme));
     fields.insert(FORWARDED_FOR, address_value(exchange.client));
     if exchange.held.is_zero() {
         fields.remove(HELD_MS);

@@ -10,12 +10,12 @@ use std::time::Duration;
 
 use bytes::{Buf, Bytes};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 
 use crate::clock;
+use crate::tls::Secured;
 
 /// Shared by the connection step, hyper's connection and a service that watches for the client's leaving.
-pub(crate) type Socket = Rc<RefCell<TcpStream>>;
+pub(crate) type Socket = Rc<RefCell<Secured>>;
 
 /// What a connection is doing, and since when.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -30,6 +30,7 @@ mod stop;
 mod table;
 #[cfg(test)]
 mod testing;
+mod tls;
 mod tunnel;
 mod upstream;
 mod watch;

@@ -4,6 +4,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use holdfast_control::plane::Signal;
+use http::uri::PathAndQuery;
 use http::{HeaderName, HeaderValue, Request, Response, header};
 use http_body::Body;
 use hyper::body::Incoming;
@@ -32,6 +33,7 @@ pub(crate) async fn take(conn: Rc<Conn>, request: Request<Incoming>) -> Response
     let has_body = !request.body().is_end_stream();
     let traveller = Traveller { conn, accept };
     let (mut response, sound) = match Exchange::new(request, traveller.conn.client(), received) {
+        Ok(exchange) if traveller.conn.front().redirect => (traveller.redirect(&exchange), true),
         Ok(exchange) => (traveller.set_out(exchange, resumed).await, true),
         Err(refused) => {
             let account = Account::open(traveller.conn.worker.clone(), received, None);
@@ -58,6 +60,22 @@ struct Traveller {
 }
 
 impl Traveller {
+    /// The same address under `https`, at its usual port.
+    fn redirect(&self, exchange: &Exchange) -> Response<AnswerBody> {
+        let account = Account::open(self.conn.worker.clone(), exchange.received, None);
+        let mut response = self.answer(account, Reason::HttpsOnly);
+        let target = exchange
+            .head
+            .uri
+            .path_and_query()
+            .map_or("/", PathAndQuery::as_str);
+        let location = format!("https://{}{target}", exchange.facts.host);
+        if let Ok(location) = HeaderValue::try_from(location) {
+            response.headers_mut().insert(header::LOCATION, location);
+        }
+        response
+    }
+
     /// Begins the way, or goes on with it after a wait.
     async fn set_out(
         &self,

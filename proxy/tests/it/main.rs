@@ -22,4 +22,5 @@ mod edges;
 mod holding;
 mod stopping;
 mod swapping;
+mod tls;
 mod tunnels;

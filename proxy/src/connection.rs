@@ -20,7 +20,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use swap_core::Cause;
 use swap_gate::Turn;
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep};
 
@@ -28,6 +28,7 @@ use crate::account::Account;
 use crate::clock;
 use crate::door::Ticket;
 use crate::exchange::Exchange;
+use crate::http2;
 use crate::io::{Activity, ClientIo, Doing, Socket};
 use crate::linger;
 use crate::listen::{Accepted, Front};
@@ -57,6 +58,8 @@ pub(crate) struct Conn {
     errand: RefCell<Errand>,
     overdue: Cell<bool>,
     upload_broke: Cell<bool>,
+    /// One request of many on its connection (HTTP/2).
+    stream: Option<http2::Running>,
 }
 
 /// What a request asks its connection to do with itself, or the connection hands to its next request.
@@ -132,8 +135,22 @@ impl Conn {
             due: Cell::new(None),
             overdue: Cell::new(false),
             upload_broke: Cell::new(false),
+            stream: None,
             errand: RefCell::default(),
         }
+    }
+
+    /// For one request of many on the connection `of`.
+    pub(crate) fn of_stream(of: &Self, client: SocketAddr, stream: http2::Running) -> Self {
+        Self {
+            stream: Some(stream),
+            ..Self::new(of.worker.clone(), of.front.clone(), client)
+        }
+    }
+
+    /// Whether there is one request at a time on this connection, which ends with it where that is asked for (HTTP/1).
+    pub(crate) fn is_http1(&self) -> bool {
+        self.stream.is_none()
     }
 
     /// The client's address.
@@ -156,9 +173,9 @@ impl Conn {
         self.activity.begin(Doing::Idle);
     }
 
-    /// Whether everything written so far has left hyper's buffer.
-    pub(crate) fn is_flushed(&self) -> bool {
-        self.activity.is_flushed()
+    /// Whether it can be taken apart: it is all this request's, and everything written so far has left hyper's buffer.
+    pub(crate) fn can_park(&self) -> bool {
+        self.is_http1() && self.activity.is_flushed()
     }
 
     /// The head of the app's answer must come within `allowed`, counted from the last octet of the upload.
@@ -193,8 +210,14 @@ impl Conn {
         self.upload_broke.get()
     }
 
-    /// Resolves when the answer is overdue. The connection step keeps the time and polls us then.
+    /// Resolves when the answer is overdue. For HTTP/1 the connection step keeps the time and polls us then.
     pub(crate) async fn overdue(&self) {
+        while let (Some(Due { at, .. }), false) = (self.due.get(), self.is_http1()) {
+            if at <= clock::now() {
+                return;
+            }
+            tokio::time::sleep_until(clock::instant(at).into()).await;
+        }
         poll_fn(|_| {
             if self.overdue.get() {
                 Poll::Ready(())
@@ -254,16 +277,23 @@ pub(crate) async fn run(accepted: Accepted, worker: Rc<Worker>) {
         client,
         permit,
     } = accepted;
-    if !first_octet(&stream, &worker).await {
+    let Some(octet) = first_octet(&stream, &worker).await else {
         return linger::close(Secured::Plain(stream)).await;
-    }
+    };
     let mut stream = match front.secure(stream).await {
         Ok(stream) => stream,
         // The handshake has told the client what it could be told.
         Err(error) => return tracing::debug!(%client, %error, "no handshake"),
     };
     let conn = Rc::new(Conn::new(worker, front, client));
-    let mut read = Bytes::new();
+    let (is_http2, mut read) = match version(&mut stream, octet).await {
+        Ok(version) => version,
+        Err(_) => return linger::close(stream).await,
+    };
+    if is_http2 {
+        let stream = Box::pin(serve_http2(&conn, stream, read, client)).await;
+        return linger::close(stream).await;
+    }
     loop {
         let (ended, back) = Box::pin(serve(&conn, stream, read)).await;
         stream = back;
@@ -293,14 +323,46 @@ const SLOW_HEAD: &[u8] = b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\n
     Proxy-Status: holdfast; error=http_request_error; details=\"the head took longer than 10 s\"\r\n\r\n";
 
 /// Accepted sockets may never say anything: nothing is built for them until they do.
-async fn first_octet(stream: &TcpStream, worker: &Worker) -> bool {
+async fn first_octet(stream: &TcpStream, worker: &Worker) -> Option<u8> {
     let mut octet = [0];
-    tokio::select! {
-        seen = tokio::time::timeout(HEAD_MAX, stream.peek(&mut octet)) => {
-            matches!(seen, Ok(Ok(octets)) if octets > 0)
-        }
-        () = worker.stop.idle_grace(IDLE_STOPPING_MAX) => false,
+    let octets = tokio::select! {
+        seen = tokio::time::timeout(HEAD_MAX, stream.peek(&mut octet)) => seen.ok()?.ok()?,
+        () = worker.stop.idle_grace(IDLE_STOPPING_MAX) => 0,
+    };
+    (octets > 0).then_some(octet[0])
+}
+
+/// Whether the client speaks HTTP/2, agreed on in the handshake or known to it before; and the octets read to find out.
+/// `first` is the first octet, if the connection is plain.
+async fn version(stream: &mut Secured, first: u8) -> std::io::Result<(bool, Bytes)> {
+    if let Some(agreed) = stream.agreed_on_http2() {
+        return Ok((agreed, Bytes::new()));
     }
+    if first != http2::PREFACE[0] {
+        return Ok((false, Bytes::new()));
+    }
+    let mut read = BytesMut::with_capacity(http2::PREFACE.len());
+    let reading = async {
+        let mut octets = [0; http2::PREFACE.len()];
+        while read.len() < octets.len() && http2::PREFACE.starts_with(&read) {
+            let most = octets.len() - read.len();
+            match stream.read(&mut octets[..most]).await? {
+                0 => break,
+                len => read.extend_from_slice(&octets[..len]),
+            }
+        }
+        Ok(http2::PREFACE == read)
+    };
+    let is_http2 = tokio::time::timeout(HEAD_MAX, reading).await?;
+    is_http2.map(|is_http2| (is_http2, read.freeze()))
+}
+
+/// Drives hyper's connection over the socket, and gives the socket back.
+async fn serve_http2(conn: &Rc<Conn>, stream: Secured, read: Bytes, client: SocketAddr) -> Secured {
+    let socket: Socket = Rc::new(RefCell::new(stream));
+    let io = ClientIo::new(socket.clone(), read, conn.activity.clone());
+    http2::serve(io, conn, client).await;
+    reclaim(socket)
 }
 
 /// Waits apart from hyper. None: the client has left. Else what the next connection reads first.

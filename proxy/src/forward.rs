@@ -25,6 +25,10 @@ use crate::tunnel::Tunnel;
 use crate::upstream::{Checkout, ConnectError};
 
 /// How forwarding ended.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one a request, moved once; a box would be an allocation"
+)]
 pub(crate) enum Forwarded {
     /// The app answers.
     Answer(Response<AnswerBody>),

@@ -16,6 +16,7 @@ mod demo;
 mod door;
 mod exchange;
 mod forward;
+mod http2;
 mod io;
 mod lease;
 mod limits;

@@ -43,6 +43,9 @@ pub(crate) struct Facts {
 
 /// Checks the head and makes it fit to be forwarded.
 pub(crate) fn check(head: &mut Parts, has_body: bool) -> Result<Facts, Refused> {
+    if head.version == Version::HTTP_2 {
+        translate_http2(head)?;
+    }
     check_fields(head)?;
     check_framing(head)?;
     let host = settle_target(head)?;
@@ -60,6 +63,36 @@ pub(crate) fn check(head: &mut Parts, has_body: bool) -> Result<Facts, Refused> 
         keep_alive,
         websocket,
     })
+}
+
+/// Makes an HTTP/2 head mean the same in HTTP/1.1 (RFC 9113, 8.3.1 and 8.2.3): Host from `:authority`, cookies in one
+/// field. Fields of a connection never get here: the framing layer refuses them (8.2.2).
+fn translate_http2(head: &mut Parts) -> Result<(), Refused> {
+    if let Some(authority) = head.uri.authority() {
+        let disagrees = |host: &HeaderValue| {
+            !host
+                .as_bytes()
+                .eq_ignore_ascii_case(authority.as_str().as_bytes())
+        };
+        if head.headers.get(header::HOST).is_some_and(disagrees) {
+            return refuse(StatusCode::BAD_REQUEST, ":authority and Host disagree");
+        }
+        if let Ok(host) = HeaderValue::from_str(authority.as_str()) {
+            head.headers.entry(header::HOST).or_insert(host);
+        }
+    }
+    let crumbs: Vec<&[u8]> = head
+        .headers
+        .get_all(header::COOKIE)
+        .iter()
+        .map(HeaderValue::as_bytes)
+        .collect();
+    if crumbs.len() > 1
+        && let Ok(cookie) = HeaderValue::from_bytes(&crumbs.join(&b"; "[..]))
+    {
+        head.headers.insert(header::COOKIE, cookie);
+    }
+    Ok(())
 }
 
 /// Takes out the fields that `Connection` names and the fixed hop-by-hop ones (RFC 9110, 7.6.1). Fields that framing,

@@ -23,6 +23,8 @@ use tokio_rustls::server::TlsStream;
 use certificates::{Certificates, authorities};
 pub(crate) use certificates::{Expiry, TlsError};
 
+/// What HTTP/2 is called in a handshake (RFC 9113, 3.2).
+const HTTP_2: &[u8] = b"h2";
 /// A handshake takes no longer.
 const HANDSHAKE_MAX: Duration = Duration::from_secs(10);
 
@@ -120,7 +122,7 @@ fn server_config(
         .map_err(TlsError::of_rustls)?
         .with_client_cert_verifier(verifier)
         .with_cert_resolver(Arc::new(certificates));
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    config.alpn_protocols = vec![HTTP_2.to_vec(), b"http/1.1".to_vec()];
     config.ticketer = aws_lc_rs::Ticketer::new().map_err(TlsError::of_rustls)?;
     Ok(config)
 }
@@ -132,6 +134,14 @@ pub(crate) enum Secured {
 }
 
 impl Secured {
+    /// Whether client and listener have agreed on HTTP/2; none if they had nothing to agree on.
+    pub(crate) fn agreed_on_http2(&self) -> Option<bool> {
+        match self {
+            Self::Plain(_) => None,
+            Self::Tls(stream) => Some(stream.get_ref().1.alpn_protocol() == Some(HTTP_2)),
+        }
+    }
+
     /// The socket below: for its options and for what the kernel knows of it, never for octets.
     pub(crate) fn tcp(&self) -> &TcpStream {
         match self {

@@ -44,7 +44,8 @@ pub(crate) async fn take(conn: Rc<Conn>, request: Request<Incoming>) -> Response
     // Whoever is refused before its body was read cannot use the connection again: hyper closes it. And who sends what
     // is not sound may mean something else by what comes next than we do.
     let unread = has_body && response.body().is_own();
-    if unread || !sound || traveller.conn.worker.stop.is_stopping() {
+    let is_last = unread || !sound || traveller.conn.worker.stop.is_stopping();
+    if is_last && traveller.conn.is_http1() {
         response
             .headers_mut()
             .insert(header::CONNECTION, HeaderValue::from_static("close"));
@@ -216,7 +217,7 @@ impl Traveller {
         exchange: &mut Exchange,
         account: &mut Account,
     ) -> Turn<Cause> {
-        if exchange.is_parkable() && self.conn.is_flushed() {
+        if exchange.is_parkable() && self.conn.can_park() {
             let empty = Account::open(self.conn.worker.clone(), exchange.received, None);
             let account = std::mem::replace(account, empty);
             self.conn.park(Parked::new(ticket, exchange, account));

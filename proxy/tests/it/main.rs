@@ -20,6 +20,7 @@ mod demo;
 mod down;
 mod edges;
 mod holding;
+mod http2;
 mod stopping;
 mod swapping;
 mod tls;

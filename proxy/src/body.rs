@@ -3,20 +3,29 @@
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
 use crate::account::Account;
+use crate::clock;
 use crate::connection::Conn;
 use crate::counters::Loss;
 use crate::lease::Lease;
 use crate::upstream::Checkout;
 
+/// Within this the next octet of a request's body must come.
+const PAUSE_MAX: Duration = Duration::from_secs(30);
+/// A body may be waited for so long in all, and so much longer for each octet that has come: 240 octets a second.
+const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE_PER_OCTET: Duration = Duration::from_nanos(1_000_000_000 / 240);
+
 /// A request's body on its way to the upstream.
 pub(crate) struct RequestBody {
     incoming: Option<Incoming>,
+    pace: Pace,
     /// Gone when the last frame has been taken.
     lease: Option<Lease>,
     /// Told of each frame: while a body flows, the app need not answer yet.
@@ -28,6 +37,7 @@ impl RequestBody {
         let lease = incoming.is_some().then(|| lease.clone());
         Self {
             incoming,
+            pace: Pace::default(),
             lease,
             conn: conn.clone(),
         }
@@ -36,6 +46,31 @@ impl RequestBody {
     /// What was put in, if nothing has been taken.
     pub(crate) fn into_unsent(self) -> Option<Incoming> {
         self.incoming
+    }
+}
+
+/// How long a client has been waited for. Time in which the app reads nothing does not count.
+#[derive(Default)]
+struct Pace {
+    octets: u32,
+    waited: Duration,
+    since: Option<Duration>,
+}
+
+impl Pace {
+    /// Nothing is there now. Says by when something must be.
+    fn waits(&mut self, now: Duration) -> Duration {
+        let since = *self.since.get_or_insert(now);
+        let allowed = PATIENCE + PATIENCE_PER_OCTET.saturating_mul(self.octets);
+        since + allowed.saturating_sub(self.waited).min(PAUSE_MAX)
+    }
+
+    fn moved(&mut self, octets: usize, now: Duration) {
+        let octets = u32::try_from(octets).unwrap_or(u32::MAX);
+        self.octets = self.octets.saturating_add(octets);
+        if let Some(since) = self.since.take() {
+            self.waited += now.saturating_sub(since);
+        }
     }
 }
 
@@ -50,8 +85,16 @@ impl Body for RequestBody {
         let Some(incoming) = &mut self.incoming else {
             return Poll::Ready(None);
         };
-        let frame = ready!(Pin::new(&mut *incoming).poll_frame(cx));
+        let Poll::Ready(frame) = Pin::new(&mut *incoming).poll_frame(cx) else {
+            let until = self.pace.waits(clock::now());
+            self.conn.upload_waits(until);
+            return Poll::Pending;
+        };
         let ended = frame.is_none() || incoming.is_end_stream();
+        let octets = frame
+            .as_ref()
+            .and_then(|frame| frame.as_ref().ok()?.data_ref());
+        self.pace.moved(octets.map_or(0, Bytes::len), clock::now());
         self.conn.upload_moved();
         if matches!(frame, Some(Err(_))) {
             self.conn.upload_broke();
@@ -208,5 +251,48 @@ impl Body for AnswerBody {
             }
             Content::App { incoming, .. } => incoming.size_hint(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn s(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    #[test]
+    fn a_client_that_sends_nothing_has_20_s() {
+        let mut pace = Pace::default();
+        assert_eq!(pace.waits(s(100)), s(120));
+        assert_eq!(pace.waits(s(110)), s(120), "however often it is asked");
+    }
+
+    #[test]
+    fn one_that_has_sent_much_may_pause_for_30_s() {
+        let mut pace = Pace::default();
+        pace.moved(1 << 20, s(100));
+        assert_eq!(pace.waits(s(100)), s(130));
+    }
+
+    #[test]
+    fn one_that_sends_an_octet_a_second_is_given_up() {
+        let mut pace = Pace::default();
+        let mut now = s(0);
+        while pace.waits(now) > now {
+            now += s(1);
+            pace.moved(1, now);
+            assert!(now < s(60), "it goes on for ever");
+        }
+        assert!(now >= s(20), "{now:?}");
+    }
+
+    #[test]
+    fn time_in_which_the_app_reads_nothing_does_not_count() {
+        let mut pace = Pace::default();
+        pace.moved(240, s(0));
+        pace.moved(240, s(1_000));
+        assert!(pace.waits(s(2_000)) > s(2_021));
     }
 }

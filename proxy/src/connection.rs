@@ -201,7 +201,7 @@ async fn serve(conn: &Rc<Conn>, stream: Secured, read: Bytes) -> (Ended, Secured
             }
             match std::task::ready!(deadline.poll(conn, cx)) {
                 Passed::Answer => conn.overdue.set(true),
-                Passed::Idle => return Poll::Ready(Outcome::Over),
+                Passed::Idle | Passed::Write => return Poll::Ready(Outcome::Over),
                 Passed::Head => return Poll::Ready(Outcome::SlowHead),
             }
         }

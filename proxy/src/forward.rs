@@ -94,6 +94,9 @@ impl Forward<'_> {
                         tried.push(instance);
                     }
                 }
+                Attempt::TimedOut if self.conn.waits_for_client() => {
+                    return Forwarded::Refused(account, policy::SLOW_BODY);
+                }
                 Attempt::TimedOut => return Forwarded::Lost(account, Loss::UpstreamTimeout),
                 Attempt::Failed(_) if self.conn.is_upload_broken() => {
                     return Forwarded::Refused(account, policy::BROKEN_BODY);

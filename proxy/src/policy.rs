@@ -28,6 +28,12 @@ pub(crate) const BROKEN_BODY: Refused = Refused {
     detail: "the body ends early or is not framed as announced",
 };
 
+/// Its body comes too slowly, or not at all.
+pub(crate) const SLOW_BODY: Refused = Refused {
+    status: StatusCode::REQUEST_TIMEOUT,
+    detail: "the body pauses for more than 30 s, or comes at less than 240 octets a second",
+};
+
 /// What the rest of the way must know of the fields that are gone.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Facts {

@@ -37,6 +37,7 @@ pub(crate) struct Conn {
     pub(super) errand: RefCell<Errand>,
     pub(super) overdue: Cell<bool>,
     upload_broke: Cell<bool>,
+    waits_for_client: Cell<bool>,
     /// One request of many on its connection (HTTP/2).
     stream: Option<http2::Running>,
 }
@@ -114,6 +115,7 @@ impl Conn {
             due: Cell::new(None),
             overdue: Cell::new(false),
             upload_broke: Cell::new(false),
+            waits_for_client: Cell::new(false),
             stream: None,
             errand: RefCell::default(),
         }
@@ -170,13 +172,28 @@ impl Conn {
         self.due.set(None);
     }
 
+    /// An octet of the upload has come, or its end: the app has its time from now on.
     pub(crate) fn upload_moved(&self) {
+        self.waits_for_client.set(false);
         if let Some(Due { allowed, .. }) = self.due.get() {
             self.due.set(Some(Due {
                 at: clock::now() + allowed,
                 allowed,
             }));
         }
+    }
+
+    /// The app wants more of the upload than the client has sent; it must come by `until`.
+    pub(crate) fn upload_waits(&self, until: Duration) {
+        self.waits_for_client.set(true);
+        if let Some(due) = self.due.get() {
+            self.due.set(Some(Due { at: until, ..due }));
+        }
+    }
+
+    /// Whether it is the client that is waited for, and not the app.
+    pub(crate) fn waits_for_client(&self) -> bool {
+        self.waits_for_client.get()
     }
 
     /// The client's body has ended in the middle, or is not framed as HTTP asks.

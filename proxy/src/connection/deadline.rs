@@ -20,11 +20,15 @@ const IDLE_MAX: Duration = Duration::from_secs(75);
 /// The same while the daemon stops: clients that are about to write get their answer.
 pub(super) const IDLE_STOPPING_MAX: Duration = Duration::from_secs(5);
 
+/// A client that takes nothing of its answer for so long is given up.
+const STUCK_MAX: Duration = Duration::from_secs(60);
+
 /// Which deadline has passed.
 pub(super) enum Passed {
     Answer,
     Head,
     Idle,
+    Write,
 }
 
 /// One timer for a connection. It looks every 10 s, which is how long a head may take: a head that began after the
@@ -94,9 +98,10 @@ fn look(conn: &Conn, now: Duration) -> Result<Passed, Duration> {
             Passed::Idle,
             since + conn.worker.stop.shorten(IDLE_MAX, IDLE_STOPPING_MAX),
         ),
-        Doing::Request => match conn.due.get() {
-            Some(Due { at, .. }) if !conn.overdue.get() => (Passed::Answer, at),
-            _ => return Err(next),
+        Doing::Request => match (conn.due.get(), conn.activity.stuck()) {
+            (Some(Due { at, .. }), _) if !conn.overdue.get() => (Passed::Answer, at),
+            (_, Some(stuck)) => (Passed::Write, stuck + STUCK_MAX),
+            (_, None) => return Err(next),
         },
     };
     let unread = || conn.with_socket(linger::has_unread).unwrap_or(false);

@@ -71,7 +71,11 @@ impl Client {
 
     /// The next answer (with a length), or a panic that shows what came instead.
     pub(crate) async fn answer(&mut self) -> Answer {
-        match tokio::time::timeout(PATIENCE, self.try_answer()).await {
+        self.answer_within(PATIENCE).await
+    }
+
+    pub(crate) async fn answer_within(&mut self, patience: Duration) -> Answer {
+        match tokio::time::timeout(patience, self.try_answer()).await {
             Ok(Some(answer)) => answer,
             Ok(None) => panic!("closed after {:?}", String::from_utf8_lossy(&self.read)),
             Err(_) => panic!("no answer but {:?}", String::from_utf8_lossy(&self.read)),
@@ -140,8 +144,17 @@ fn find(octets: &[u8], wanted: &[u8]) -> Option<usize> {
 }
 
 /// Waits, with a deadline, until `holds` says so.
-pub(crate) async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
-    let deadline = tokio::time::Instant::now() + PATIENCE;
+pub(crate) async fn until(what: &str, holds: impl AsyncFnMut() -> bool) {
+    until_within(PATIENCE, what, holds).await;
+}
+
+/// The same with another deadline.
+pub(crate) async fn until_within(
+    patience: Duration,
+    what: &str,
+    mut holds: impl AsyncFnMut() -> bool,
+) {
+    let deadline = tokio::time::Instant::now() + patience;
     while !holds().await {
         assert!(
             tokio::time::Instant::now() < deadline,

@@ -17,6 +17,7 @@ use tokio_rustls::client::TlsStream;
 use crate::app::App;
 use crate::client::PATIENCE;
 use crate::daemon::Daemon;
+use crate::tunnels;
 
 /// An authority of our own, and a place for files.
 struct Authority {
@@ -208,6 +209,34 @@ async fn a_held_client_that_leaves_a_tls_connection_frees_its_place() {
     daemon.held(0).await;
     daemon.verb("resume", json!({})).await;
     assert!(app.targets().is_empty(), "it never reaches the app");
+}
+
+#[tokio::test]
+async fn a_tunnel_over_tls_passes_octets_both_ways_and_its_end() {
+    let authority = Authority::new();
+    authority.issue("shop", "x.test");
+    let config = format!(
+        "[[listen]]\naddress = \"127.0.0.1:0\"\n{}\n[app.default]\n",
+        authority.tls(&["shop"], "")
+    );
+    let upstream = format!("--upstream={}", tunnels::echo().await);
+    let daemon = Daemon::start_as_configured(&[&upstream], &config);
+    let stream = shake(&daemon, authority.client(None), "x.test")
+        .await
+        .unwrap();
+    let (mut read, mut write) = tokio::io::split(stream);
+    write.write_all(tunnels::ASK.as_bytes()).await.unwrap();
+    let octets: Vec<u8> = (0..1 << 20).map(|n: u32| (n ^ n >> 7) as u8).collect();
+    let writing = async {
+        write.write_all(&octets).await.unwrap();
+        write.shutdown().await.unwrap();
+    };
+    let mut got = Vec::new();
+    let reading = tokio::time::timeout(PATIENCE, read.read_to_end(&mut got));
+    let (ended, ()) = tokio::join!(reading, writing);
+    ended.unwrap().unwrap();
+    assert!(got.starts_with(b"HTTP/1.1 101 "));
+    assert!(got.ends_with(&octets), "{} octets", got.len());
 }
 
 #[tokio::test]

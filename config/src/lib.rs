@@ -9,6 +9,7 @@ mod address;
 mod changes;
 mod host;
 mod load;
+mod network;
 mod overrides;
 mod read;
 mod report;
@@ -21,6 +22,7 @@ mod written;
 
 pub use address::{BadAddress, Resolved, resolve_instance, resolve_listener};
 pub use changes::Change;
+pub use network::{BadNetwork, Network};
 pub use overrides::Overrides;
 pub use report::{Error, Errors, Warnings};
 pub use settings::{

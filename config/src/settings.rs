@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use swap_core::{AppName, Release};
 
-use crate::Warnings;
+use crate::{Network, Warnings};
 
 /// A configuration that is sound, and what is odd about it all the same.
 #[derive(Clone, Debug)]
@@ -42,6 +42,8 @@ pub struct Server {
     pub state_dir: Option<PathBuf>,
     /// Where the access log goes.
     pub access_log: AccessLog,
+    /// Proxies in front whose word about a client is believed.
+    pub trusted: Vec<Network>,
 }
 
 /// Where the access log goes.
@@ -83,6 +85,8 @@ pub struct Listen {
     pub tls: Option<Tls>,
     /// Whether every request is sent to the same address with `https` instead of to an app.
     pub redirect: bool,
+    /// Whether every connection begins with a header of the PROXY protocol.
+    pub proxy_protocol: bool,
 }
 
 impl Listen {
@@ -92,6 +96,7 @@ impl Listen {
             address,
             tls: None,
             redirect: false,
+            proxy_protocol: false,
         }
     }
 }

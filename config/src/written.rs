@@ -51,11 +51,15 @@ fn listener(listen: &Listen) -> String {
         address,
         tls,
         redirect,
+        proxy_protocol,
     } = listen;
     let mut keys = vec![format!("address = {}", text(address))];
     keys.extend(tls.as_ref().map(|tls| format!("tls = {}", self::tls(tls))));
     if *redirect {
         keys.push("redirect = true".to_owned());
+    }
+    if *proxy_protocol {
+        keys.push("proxy_protocol = true".to_owned());
     }
     inline(&keys)
 }
@@ -102,6 +106,7 @@ impl Lines {
             workers,
             state_dir,
             access_log,
+            trusted,
         } = server;
         self.put("server", "workers", workers);
         if let Some(path) = state_dir {
@@ -113,6 +118,7 @@ impl Lines {
             AccessLog::File(path) => text(path.display()),
         };
         self.put("server", "access_log", access_log);
+        self.put("server", "trusted", list(trusted.iter().map(text)));
     }
 
     fn control(&mut self, control: &Control) {
@@ -228,8 +234,9 @@ mod tests {
             Ok(checked) => checked.settings,
             Err(errors) => panic!("{errors}\n{text}"),
         };
-        let every_key = "listen = [{ address = \"[::1]:80\" }]\nadmin.listen = \"127.0.0.1:9900\"\n\
-            server = { workers = 3, state_dir = \"/s \\\"t\\\"\", access_log = \"/log\" }\n\
+        let every_key = "listen = [{ address = \"[::1]:80\", proxy_protocol = true }]\nadmin.listen = \"127.0.0.1:9900\"\n\
+            server = { workers = 3, state_dir = \"/s \\\"t\\\"\", access_log = \"/log\", \
+            trusted = [\"10.0.0.0/8\", \"::1\"] }\n\
             control = { socket = \"/c\", mode = \"0660\", users = [\"a\", \"b\"] }\n\
             [app.\"a.b\"]\nhosts = [\"a.example\", \"*.b.example\"]\npaths = [\"/x\", \"/y\"]\n\
             strip_prefix = true\nrelease_header = false\n\

@@ -27,6 +27,7 @@ use crate::http2;
 use crate::io::{ClientIo, Socket};
 use crate::linger;
 use crate::listen::Accepted;
+use crate::peer;
 use crate::policy;
 use crate::tls::Secured;
 use crate::tunnel::Tunnel;
@@ -35,7 +36,8 @@ use crate::way;
 use crate::worker::Worker;
 use conn::Errand;
 pub(crate) use conn::{Conn, Parked, Resumed};
-use deadline::{Deadline, HEAD_MAX, IDLE_STOPPING_MAX, Passed};
+use deadline::{Deadline, Passed};
+pub(crate) use deadline::{HEAD_MAX, IDLE_STOPPING_MAX};
 
 /// How hyper's part of a connection ended.
 enum Ended {
@@ -50,11 +52,14 @@ enum Ended {
 /// Serves one client until its connection ends.
 pub(crate) async fn run(accepted: Accepted, worker: Rc<Worker>) {
     let Accepted {
-        stream,
+        mut stream,
         front,
         client,
         permit,
     } = accepted;
+    let Some(peer) = peer::meet(&mut stream, client, &front, &worker).await else {
+        return;
+    };
     let Some(octet) = first_octet(&stream, &worker).await else {
         return linger::close(Secured::Plain(stream)).await;
     };
@@ -63,7 +68,7 @@ pub(crate) async fn run(accepted: Accepted, worker: Rc<Worker>) {
         // The handshake has told the client what it could be told.
         Err(error) => return tracing::debug!(%client, %error, "no handshake"),
     };
-    let conn = Rc::new(Conn::new(worker, front, client));
+    let conn = Rc::new(Conn::new(worker, front, peer));
     let (is_http2, mut read) = match version(&mut stream, octet).await {
         Ok(version) => version,
         Err(_) => return linger::close(stream).await,

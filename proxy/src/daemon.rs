@@ -20,6 +20,7 @@ use crate::cli;
 use crate::limits;
 use crate::listen::Front;
 use crate::metrics::Page;
+use crate::peer::Trusted;
 use crate::plane::Plane;
 use crate::tls::Tls;
 use crate::workers::{self, Connections, Running, Workers};
@@ -117,9 +118,10 @@ fn addresses(settings: &Settings) -> Vec<SocketAddr> {
 
 /// What each listener needs besides its socket.
 fn fronts(settings: &Settings) -> Result<Vec<Arc<Front>>, Failed> {
+    let trusted = Trusted::new(&settings.server.trusted);
     let fronts = settings.listen.iter();
     fronts
-        .map(|listen| Front::open(listen).map(Arc::new).map_err(usage))
+        .map(|listen| Front::open(listen, &trusted).map(Arc::new).map_err(usage))
         .collect()
 }
 

@@ -89,7 +89,7 @@ where
 {
     let streams = Streams::new();
     let service = service_fn(|request| {
-        let stream = Rc::new(Conn::of_stream(conn, client, streams.enter()));
+        let stream = Rc::new(Conn::of_stream(conn, streams.enter()));
         async { Ok::<_, Infallible>(way::take(stream, request).await) }
     });
     let serving = http2::Builder::new(Local)

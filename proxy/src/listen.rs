@@ -14,6 +14,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use crate::peer::Trusted;
 use crate::tls::{Secured, Tls, TlsError};
 
 /// Clients that may wait to be accepted, for each socket.
@@ -31,14 +32,20 @@ pub(crate) struct Front {
     pub(crate) tls: Option<Tls>,
     /// Every request is sent to `https`.
     pub(crate) redirect: bool,
+    /// What comes first on every connection is a header of the PROXY protocol.
+    pub(crate) proxy_protocol: bool,
+    /// Whose word about a client is believed.
+    pub(crate) trusted: Trusted,
 }
 
 impl Front {
     /// Reads what the listener needs.
-    pub(crate) fn open(listen: &Listen) -> Result<Self, TlsError> {
+    pub(crate) fn open(listen: &Listen, trusted: &Trusted) -> Result<Self, TlsError> {
         Ok(Self {
             tls: listen.tls.as_ref().map(Tls::open).transpose()?,
             redirect: listen.redirect,
+            proxy_protocol: listen.proxy_protocol,
+            trusted: trusted.clone(),
         })
     }
 

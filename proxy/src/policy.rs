@@ -8,6 +8,8 @@ use http::request::Parts;
 use http::uri::{PathAndQuery, Uri};
 use http::{Method, StatusCode, Version};
 
+use crate::fronts;
+
 /// Longest target that is taken, in octets.
 pub(crate) const TARGET_BYTES_MAX: usize = 8 * 1024;
 /// Most fields in a head.
@@ -118,12 +120,17 @@ pub(crate) fn strip_hop_by_hop(fields: &mut HeaderMap) {
     }
 }
 
-const KEPT: [HeaderName; 5] = [
+const KEPT: [HeaderName; 9] = [
     header::HOST,
     header::CONTENT_LENGTH,
     header::COOKIE,
     header::AUTHORIZATION,
     header::TRANSFER_ENCODING,
+    // A client could else have taken out what a front says of it.
+    header::FORWARDED,
+    fronts::FORWARDED_FOR,
+    fronts::FORWARDED_PROTO,
+    fronts::FORWARDED_HOST,
 ];
 
 const HOP_BY_HOP: [HeaderName; 7] = [
@@ -255,6 +262,11 @@ fn one_host(head: &Parts) -> Result<Option<&HeaderValue>, Refused> {
         return refuse(StatusCode::BAD_REQUEST, "no Host");
     }
     Ok(first)
+}
+
+/// Whether it is `uri-host [":" port]`.
+pub(crate) fn is_host(text: &str) -> bool {
+    HeaderValue::from_str(text).is_ok_and(|value| host_name(Some(&value)).is_ok())
 }
 
 /// The routing name of `uri-host [":" port]`; empty for no Host (HTTP/1.0).

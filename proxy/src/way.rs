@@ -32,8 +32,10 @@ pub(crate) async fn take(conn: Rc<Conn>, request: Request<Incoming>) -> Response
     let accept = request.headers().get(header::ACCEPT).cloned();
     let has_body = !request.body().is_end_stream();
     let traveller = Traveller { conn, accept };
-    let (mut response, sound) = match Exchange::new(request, traveller.conn.client(), received) {
-        Ok(exchange) if traveller.conn.front().redirect => (traveller.redirect(&exchange), true),
+    let conn = &traveller.conn;
+    let exchange = Exchange::new(request, conn.peer(), &conn.front().trusted, received);
+    let (mut response, sound) = match exchange {
+        Ok(exchange) if conn.front().redirect => (traveller.redirect(&exchange), true),
         Ok(exchange) => (traveller.set_out(exchange, resumed).await, true),
         Err(refused) => {
             let account = Account::open(traveller.conn.worker.clone(), received, None);
@@ -275,7 +277,7 @@ fn identify(exchange: &mut Exchange) -> HeaderValue {
 
 fn line(exchange: &Exchange, request_id: &HeaderValue) -> Line {
     Line {
-        client: exchange.client,
+        client: exchange.origin.client,
         method: exchange.head.method.clone(),
         host: exchange.facts.host.clone(),
         path: exchange.head.uri.path().to_owned(),

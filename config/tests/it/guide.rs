@@ -105,7 +105,7 @@ fn the_guide_has_every_table_that_the_parser_knows() {
         .hint;
     assert_eq!(
         hint.unwrap(),
-        "known here: listen, server, control, admin, app"
+        "known here: server, listen, control, admin, app"
     );
 }
 

@@ -2,7 +2,6 @@
 
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
-use std::net::{IpAddr, SocketAddr};
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::task::Poll;
@@ -21,6 +20,7 @@ use crate::exchange::Exchange;
 use crate::http2;
 use crate::io::{Activity, Doing};
 use crate::listen::Front;
+use crate::peer::Peer;
 use crate::tls::Secured;
 use crate::tunnel::Tunnel;
 use crate::worker::Worker;
@@ -28,7 +28,7 @@ use crate::worker::Worker;
 /// What the requests of one connection share.
 pub(crate) struct Conn {
     pub(crate) worker: Rc<Worker>,
-    client: SocketAddr,
+    peer: Peer,
     pub(super) activity: Rc<Activity>,
     pub(super) socket: RefCell<Weak<RefCell<Secured>>>,
     front: Arc<Front>,
@@ -105,11 +105,11 @@ impl Parked {
 }
 
 impl Conn {
-    pub(super) fn new(worker: Rc<Worker>, front: Arc<Front>, client: SocketAddr) -> Self {
+    pub(super) fn new(worker: Rc<Worker>, front: Arc<Front>, peer: Peer) -> Self {
         Self {
             worker,
             front,
-            client,
+            peer,
             activity: Rc::new(Activity::new()),
             socket: RefCell::default(),
             due: Cell::new(None),
@@ -122,10 +122,10 @@ impl Conn {
     }
 
     /// For one request of many on the connection `of`.
-    pub(crate) fn of_stream(of: &Self, client: SocketAddr, stream: http2::Running) -> Self {
+    pub(crate) fn of_stream(of: &Self, stream: http2::Running) -> Self {
         Self {
             stream: Some(stream),
-            ..Self::new(of.worker.clone(), of.front.clone(), client)
+            ..Self::new(of.worker.clone(), of.front.clone(), of.peer)
         }
     }
 
@@ -134,9 +134,9 @@ impl Conn {
         self.stream.is_none()
     }
 
-    /// The client's address.
-    pub(crate) fn client(&self) -> IpAddr {
-        self.client.ip()
+    /// Who is at the other end.
+    pub(crate) fn peer(&self) -> Peer {
+        self.peer
     }
 
     /// What all clients of its listener meet.

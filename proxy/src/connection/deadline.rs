@@ -14,11 +14,11 @@ use crate::io::Doing;
 use crate::linger;
 
 /// The first octet, and a whole head from its first octet on, must come within this.
-pub(super) const HEAD_MAX: Duration = Duration::from_secs(10);
+pub(crate) const HEAD_MAX: Duration = Duration::from_secs(10);
 /// A connection without a request is kept for so long.
 const IDLE_MAX: Duration = Duration::from_secs(75);
 /// The same while the daemon stops: clients that are about to write get their answer.
-pub(super) const IDLE_STOPPING_MAX: Duration = Duration::from_secs(5);
+pub(crate) const IDLE_STOPPING_MAX: Duration = Duration::from_secs(5);
 
 /// A client that takes nothing of its answer for so long is given up.
 const STUCK_MAX: Duration = Duration::from_secs(60);

@@ -99,6 +99,27 @@ async fn the_app_gets_an_http1_request_that_means_the_same() {
 }
 
 #[tokio::test]
+async fn a_trusted_front_is_believed_of_each_stream() {
+    let app = App::start("a").await;
+    let config = "[server]\ntrusted = [\"127.0.0.1\"]\n\
+        [[listen]]\naddress = \"127.0.0.1:1\"\n[app.default]\n";
+    let daemon = Daemon::start(&[&format!("--upstream={}", app.address)], config).await;
+    let sender = connect(&daemon).await;
+    for (target, client) in [("/1", "192.0.2.1"), ("/2", "2001:db8::1")] {
+        let mut request = request("GET", target, b"");
+        let fields = request.headers_mut();
+        fields.insert("x-forwarded-for", client.parse().unwrap());
+        fields.insert("x-forwarded-proto", "https".parse().unwrap());
+        assert_eq!(ask(&sender, request).await.unwrap().status, StatusCode::OK);
+        let seen = app.seen().into_iter().find(|seen| seen.target == target);
+        let fields = seen.unwrap().fields;
+        assert_eq!(fields["x-forwarded-for"], format!("{client}, 127.0.0.1"));
+        assert_eq!(fields["x-forwarded-proto"], "https");
+        assert_eq!(fields["x-forwarded-host"], "x.test");
+    }
+}
+
+#[tokio::test]
 async fn an_authority_and_a_host_that_disagree_are_refused() {
     let app = App::start("a").await;
     let daemon = Daemon::with(&app).await;

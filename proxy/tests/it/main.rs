@@ -19,6 +19,7 @@ mod daemon;
 mod demo;
 mod down;
 mod edges;
+mod fronts;
 mod holding;
 mod http2;
 mod stopping;

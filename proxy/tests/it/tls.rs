@@ -97,6 +97,14 @@ async fn shake(
     host: &str,
 ) -> std::io::Result<TlsStream<TcpStream>> {
     let stream = TcpStream::connect(daemon.address).await?;
+    shake_over(stream, client, host).await
+}
+
+async fn shake_over(
+    stream: TcpStream,
+    client: ClientConfig,
+    host: &str,
+) -> std::io::Result<TlsStream<TcpStream>> {
     let name = ServerName::try_from(host.to_owned()).unwrap();
     let connector = TlsConnector::from(Arc::new(client));
     tokio::time::timeout(PATIENCE, connector.connect(name, stream)).await?
@@ -137,6 +145,26 @@ async fn a_request_over_tls_reaches_the_app_which_is_told_so() {
         .find(|seen| seen.target == "/")
         .unwrap();
     assert_eq!(seen.fields["x-forwarded-proto"], "https");
+}
+
+#[tokio::test]
+async fn a_header_of_the_proxy_protocol_comes_before_the_handshake() {
+    let authority = Authority::new();
+    authority.issue("shop", "shop.test");
+    let app = App::start("a").await;
+    let trusting = "proxy_protocol = true\n[server]\ntrusted = [\"127.0.0.1\"]";
+    let listener = format!("{}\n{trusting}", authority.tls(&["shop"], ""));
+    let daemon = daemon(&app, &listener);
+    let mut stream = TcpStream::connect(daemon.address).await.unwrap();
+    let header = b"PROXY TCP4 192.0.2.1 10.0.0.1 56324 443\r\n";
+    stream.write_all(header).await.unwrap();
+    let shaking = shake_over(stream, authority.client(None), "shop.test");
+    let answer = ask(&mut shaking.await.unwrap(), "shop.test").await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    let seen = app.seen().into_iter().find(|seen| seen.target == "/");
+    let fields = seen.unwrap().fields;
+    assert_eq!(fields["x-forwarded-for"], "192.0.2.1");
+    assert_eq!(fields["x-forwarded-proto"], "https");
 }
 
 #[tokio::test]

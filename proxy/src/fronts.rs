@@ -84,6 +84,12 @@ impl Origin {
         }
     }
 
+    /// Whether a front that is believed says that its client came over TLS.
+    pub(crate) fn came_over_tls(&self) -> bool {
+        let proto = self.word.as_ref().and_then(|word| word.proto.as_ref());
+        proto.is_some_and(|proto| proto.as_bytes().eq_ignore_ascii_case(b"https"))
+    }
+
     /// Tells the app, instead of what stands there: `X-Forwarded-*` always, `Forwarded` if a front we trust began it.
     /// `scheme` is that of the connection, where no front says another.
     pub(crate) fn tell(&self, fields: &mut HeaderMap, scheme: &'static str) {

@@ -35,7 +35,9 @@ pub(crate) async fn take(conn: Rc<Conn>, request: Request<Incoming>) -> Response
     let conn = &traveller.conn;
     let exchange = Exchange::new(request, conn.peer(), &conn.front().trusted, received);
     let (mut response, sound) = match exchange {
-        Ok(exchange) if conn.front().redirect => (traveller.redirect(&exchange), true),
+        Ok(exchange) if conn.front().redirect && !exchange.origin.came_over_tls() => {
+            (traveller.redirect(&exchange), true)
+        }
         Ok(exchange) => (traveller.set_out(exchange, resumed).await, true),
         Err(refused) => {
             let account = Account::open(traveller.conn.worker.clone(), received, None);

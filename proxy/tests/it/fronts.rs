@@ -385,3 +385,21 @@ async fn a_listener_without_the_proxy_protocol_does_not_know_it() {
     assert_eq!(front.answer().await.status, 400);
     assert!(app.targets().is_empty());
 }
+
+#[tokio::test]
+async fn whom_a_trusted_front_took_over_tls_is_not_sent_there_again() {
+    let app = App::start("a").await;
+    let config = format!(
+        "{TRUSTING}[[listen]]\naddress = \"127.0.0.1:0\"\nredirect = true\n[app.default]\n"
+    );
+    let daemon = Daemon::start_as_configured(&[&format!("--upstream={}", app.address)], &config);
+    let status = async |address: &str| {
+        let mut client = from(address, &daemon).await;
+        client
+            .say(request("/", "X-Forwarded-Proto: https\r\n"))
+            .await;
+        client.answer().await.status
+    };
+    assert_eq!(status(FRONT).await, 200);
+    assert_eq!(status("127.0.0.1").await, 308, "anybody else may say so");
+}

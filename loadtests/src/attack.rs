@@ -79,7 +79,7 @@ impl Attack {
         match self {
             Self::SlowHead => 1_000,
             Self::SlowBody => 300,
-            Self::SlowRead => 100,
+            Self::SlowRead => 50,
             Self::ConnectionFlood => 20,
             _ => 10,
         }

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
@@ -22,9 +22,18 @@ const PAUSE_MAX: Duration = Duration::from_secs(30);
 const PATIENCE: Duration = Duration::from_secs(20);
 const PATIENCE_PER_OCTET: Duration = Duration::from_nanos(1_000_000_000 / 240);
 
+/// A frame with fewer octets is sent with those behind it, up to so many.
+const SMALL: usize = 512;
+const GATHERED_MAX: usize = 8 << 10;
+
+/// A frame, or why there is none.
+type Taken = Result<Frame<Bytes>, hyper::Error>;
+
 /// A request's body on its way to the upstream.
 pub(crate) struct RequestBody {
     incoming: Option<Incoming>,
+    /// Taken while small frames were gathered, and not one of them.
+    ahead: Option<Taken>,
     pace: Pace,
     /// Gone when the last frame has been taken.
     lease: Option<Lease>,
@@ -37,9 +46,56 @@ impl RequestBody {
         let lease = incoming.is_some().then(|| lease.clone());
         Self {
             incoming,
+            ahead: None,
             pace: Pace::default(),
             lease,
             conn: conn.clone(),
+        }
+    }
+
+    /// The next frame, a small one together with those that are there already: else each octet of a client could cost the
+    /// app a chunk and us a system call.
+    fn next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Taken>> {
+        if let Some(ahead) = self.ahead.take() {
+            return Poll::Ready(Some(ahead));
+        }
+        let Some(incoming) = &mut self.incoming else {
+            return Poll::Ready(None);
+        };
+        let first = match ready!(Pin::new(incoming).poll_frame(cx)) {
+            Some(Ok(first)) => first,
+            end => return Poll::Ready(end),
+        };
+        Poll::Ready(Some(Ok(match first.into_data() {
+            Ok(data) if data.len() < SMALL => Frame::data(self.gather(data, cx)),
+            Ok(data) => Frame::data(data),
+            Err(trailers) => trailers,
+        })))
+    }
+
+    fn gather(&mut self, first: Bytes, cx: &mut Context<'_>) -> Bytes {
+        let mut gathered = BytesMut::new();
+        while let Some(incoming) = self.incoming.as_mut().filter(|it| !it.is_end_stream())
+            && gathered.len() < GATHERED_MAX
+            && let Poll::Ready(Some(next)) = Pin::new(incoming).poll_frame(cx)
+        {
+            match next.map(Frame::into_data) {
+                Ok(Ok(data)) if gathered.is_empty() => {
+                    gathered.extend_from_slice(&first);
+                    gathered.extend_from_slice(&data);
+                }
+                Ok(Ok(data)) => gathered.extend_from_slice(&data),
+                Ok(Err(trailers)) => self.ahead = Some(Ok(trailers)),
+                Err(error) => self.ahead = Some(Err(error)),
+            }
+            if self.ahead.is_some() {
+                break;
+            }
+        }
+        if gathered.is_empty() {
+            first
+        } else {
+            gathered.freeze()
         }
     }
 
@@ -82,15 +138,12 @@ impl Body for RequestBody {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        let Some(incoming) = &mut self.incoming else {
-            return Poll::Ready(None);
-        };
-        let Poll::Ready(frame) = Pin::new(&mut *incoming).poll_frame(cx) else {
+        let Poll::Ready(frame) = self.next(cx) else {
             let until = self.pace.waits(clock::now());
             self.conn.upload_waits(until);
             return Poll::Pending;
         };
-        let ended = frame.is_none() || incoming.is_end_stream();
+        let ended = frame.is_none() || self.is_end_stream();
         let octets = frame
             .as_ref()
             .and_then(|frame| frame.as_ref().ok()?.data_ref());
@@ -106,7 +159,7 @@ impl Body for RequestBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.incoming.as_ref().is_none_or(Body::is_end_stream)
+        self.ahead.is_none() && self.incoming.as_ref().is_none_or(Body::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {

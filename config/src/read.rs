@@ -12,6 +12,7 @@ mod sense;
 mod server;
 mod timeouts;
 mod tls;
+mod upstream;
 
 use std::ops::Range;
 

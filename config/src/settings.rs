@@ -141,6 +141,8 @@ pub struct App {
     pub release_header: Option<String>,
     /// The first release; only until the journal knows better.
     pub release: Option<Release>,
+    /// `[app.NAME.upstream]`
+    pub upstream: Upstream,
     /// `[app.NAME.probe]`
     pub probe: Probe,
     /// `[app.NAME.hold]`
@@ -149,11 +151,43 @@ pub struct App {
     pub timeouts: Timeouts,
 }
 
+/// `[app.NAME.upstream]`: how its instances are spoken to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Upstream {
+    /// Which HTTP.
+    pub protocol: Protocol,
+    /// TLS; plain without it.
+    pub tls: Option<UpstreamTls>,
+}
+
+/// The version of HTTP that an app speaks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Protocol {
+    /// HTTP/1.1.
+    #[default]
+    Http1,
+    /// HTTP/2: agreed on in the TLS handshake, or known beforehand.
+    Http2,
+}
+
+/// `tls` of an app's `upstream`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UpstreamTls {
+    /// Those who sign the instances' certificates, PEM.
+    pub ca: PathBuf,
+    /// The name that has to be in the certificates; without it the instance's IP address.
+    pub name: Option<String>,
+    /// The certificate that we show.
+    pub shown: Option<CertificateFiles>,
+}
+
 /// `[app.NAME.probe]`
 #[derive(Clone, Debug, PartialEq)]
 pub struct Probe {
     /// What is asked for; 2xx passes.
     pub path: String,
+    /// The service whose health is asked for instead, with gRPC; an empty name: the whole server's.
+    pub grpc: Option<String>,
     /// How often a live release is looked at. 100 ms while something waits for it.
     pub interval: Duration,
     /// How long one probe may take.

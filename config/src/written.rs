@@ -10,7 +10,7 @@ use swap_core::{AppName, Release, duration};
 
 use crate::{
     AccessLog, Admin, App, CertificateFiles, ClientCertificates, Control, Hold, Listen, Probe,
-    ResumeRate, Server, Settings, Timeouts, Tls, size,
+    Protocol, ResumeRate, Server, Settings, Timeouts, Tls, Upstream, UpstreamTls, size,
 };
 
 /// Dotted keys and their values in TOML.
@@ -141,6 +141,7 @@ impl Lines {
             strip_prefix,
             release_header,
             release,
+            upstream,
             probe,
             hold,
             timeouts,
@@ -154,19 +155,43 @@ impl Lines {
             self.put(table, "release.id", text(id));
             self.put(table, "release.instances", list(instances.iter().map(text)));
         }
+        self.upstream(&format!("{table}.upstream"), upstream);
         self.probe(&format!("{table}.probe"), probe);
         self.hold(&format!("{table}.hold"), hold);
         self.timeouts(&format!("{table}.timeouts"), timeouts);
     }
 
+    fn upstream(&mut self, table: &str, Upstream { protocol, tls }: &Upstream) {
+        let protocol = match protocol {
+            Protocol::Http1 => "http1",
+            Protocol::Http2 => "http2",
+        };
+        self.put(table, "protocol", text(protocol));
+        let Some(UpstreamTls { ca, name, shown }) = tls else {
+            return;
+        };
+        self.put(table, "tls.ca", text(ca.display()));
+        if let Some(name) = name {
+            self.put(table, "tls.name", text(name));
+        }
+        if let Some(CertificateFiles { certificate, key }) = shown {
+            self.put(table, "tls.certificate", text(certificate.display()));
+            self.put(table, "tls.key", text(key.display()));
+        }
+    }
+
     fn probe(&mut self, table: &str, probe: &Probe) {
         let Probe {
             path,
+            grpc,
             interval,
             timeout,
             passes,
         } = probe;
         self.put(table, "path", text(path));
+        if let Some(service) = grpc {
+            self.put(table, "grpc", text(service));
+        }
         self.put(table, "interval", length(*interval));
         self.put(table, "timeout", length(*timeout));
         self.put(table, "passes", passes);
@@ -241,7 +266,8 @@ mod tests {
             [app.\"a.b\"]\nhosts = [\"a.example\", \"*.b.example\"]\npaths = [\"/x\", \"/y\"]\n\
             strip_prefix = true\nrelease_header = false\n\
             release = { id = \"r\", instances = [\"unix:/a\", \"[::1]:1\"] }\n\
-            probe = { path = \"/p\", interval = \"2s\", timeout = \"3s\", passes = 4 }\n\
+            upstream = { protocol = \"http2\", tls = { ca = \"/ca\", name = \"n\", certificate = \"/c\", key = \"/k\" } }\n\
+            probe = { path = \"/p\", grpc = \"s.V\", interval = \"2s\", timeout = \"3s\", passes = 4 }\n\
             [app.\"a.b\".hold]\nmax_requests = 5\nmax_bytes = \"6KiB\"\nmax_wait = \"10m7s\"\n\
             max_share = 0.8\nwhen_down = false\nresume_rate = 9\nanswer_probes = false\n\
             [app.\"a.b\".timeouts]\nboot = \"10s\"\ndrain = \"12s\"\ndrain_held = \"11s\"\n\

@@ -15,13 +15,13 @@ use std::task::{Context, Poll, Waker};
 
 use bytes::{Bytes, BytesMut};
 use http_body::Body;
-use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
+use crate::body::Upload;
 use crate::clock;
 use crate::http2;
 use crate::io::{ClientIo, Socket};
@@ -40,6 +40,10 @@ use deadline::{Deadline, Passed};
 pub(crate) use deadline::{HEAD_MAX, IDLE_STOPPING_MAX};
 
 /// How hyper's part of a connection ended.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "moved once; a box would be an allocation for each held request"
+)]
 enum Ended {
     /// For good: answered and closed, broken, or idle for too long.
     Over,
@@ -236,7 +240,7 @@ fn reclaim(socket: Socket) -> Secured {
     }
 }
 
-fn take_read_ahead(body: &mut Option<Incoming>) -> Bytes {
+fn take_read_ahead(body: &mut Option<Upload>) -> Bytes {
     let mut octets = BytesMut::new();
     let mut cx = Context::from_waker(Waker::noop());
     if let Some(body) = body {

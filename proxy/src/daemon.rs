@@ -22,6 +22,7 @@ use crate::listen::Front;
 use crate::metrics::Page;
 use crate::peer::Trusted;
 use crate::plane::Plane;
+use crate::table;
 use crate::tls::Tls;
 use crate::workers::{self, Connections, Running, Workers};
 use configuration::Configuration;
@@ -73,6 +74,7 @@ async fn serve(configuration: Arc<Configuration>) -> Result<(), Failed> {
     let settings = configuration.now();
     // Everything that can be refused comes first; nothing is accepted before the table is published.
     let fronts = fronts(&settings)?;
+    let apps = table::Settings::open_all(&settings.apps).map_err(usage)?;
     let bound = workers::bind(&addresses(&settings), worker_count(&settings)).map_err(usage)?;
     let listening = bound.addresses.clone();
     let admin = admin_listener(&settings).await?;
@@ -82,7 +84,7 @@ async fn serve(configuration: Arc<Configuration>) -> Result<(), Failed> {
     let plane = workers.plane.clone();
     let control =
         ControlPlane::open(options(&settings, &configuration, &plane, &fronts)?).map_err(usage)?;
-    plane.configure(&settings.apps);
+    plane.configure(&apps);
     let started = control
         .start(settings.apps.clone(), plane.clone(), signals)
         .await;

@@ -8,6 +8,7 @@ use http::{Request, Version, header};
 use http_body::Body;
 use hyper::body::Incoming;
 
+use crate::body::Upload;
 use crate::fronts::Origin;
 use crate::peer::{Peer, Trusted};
 use crate::policy::{self, Facts, Refused};
@@ -18,7 +19,7 @@ pub(crate) struct Exchange {
     /// As the client said it; the head that goes up says HTTP/1.1.
     version: Version,
     /// None: it has none, or its last octet has gone.
-    pub(crate) body: Option<Incoming>,
+    pub(crate) body: Option<Upload>,
     pub(crate) facts: Facts,
     pub(crate) origin: Origin,
     /// When its head had come.
@@ -27,6 +28,8 @@ pub(crate) struct Exchange {
     pub(crate) held: Duration,
     /// How often it was sent with octets leaving.
     pub(crate) sent: u32,
+    /// How often an app has refused it unread.
+    pub(crate) refused: u32,
 }
 
 impl Exchange {
@@ -37,7 +40,7 @@ impl Exchange {
         received: Duration,
     ) -> Result<Self, Refused> {
         let (mut head, body) = request.into_parts();
-        let body = (!body.is_end_stream()).then_some(body);
+        let body = Upload::of(body);
         let facts = policy::check(&mut head, body.is_some())?;
         let origin = Origin::of(&head.headers, peer, trusted);
         let version = std::mem::replace(&mut head.version, Version::HTTP_11);
@@ -50,11 +53,12 @@ impl Exchange {
             received,
             held: Duration::ZERO,
             sent: 0,
+            refused: 0,
         })
     }
 
     /// Takes head and body out, to be sent.
-    pub(crate) fn take(&mut self) -> (Parts, Option<Incoming>) {
+    pub(crate) fn take(&mut self) -> (Parts, Option<Upload>) {
         let empty = Request::new(()).into_parts().0;
         (std::mem::replace(&mut self.head, empty), self.body.take())
     }

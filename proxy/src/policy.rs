@@ -36,6 +36,12 @@ pub(crate) const SLOW_BODY: Refused = Refused {
     detail: "the body pauses for more than 30 s, or comes at less than 240 octets a second",
 };
 
+/// The app is spoken to in HTTP/2, which has no `Upgrade` (RFC 9113, 8.6).
+pub(crate) const NO_WEBSOCKET: Refused = Refused {
+    status: StatusCode::NOT_IMPLEMENTED,
+    detail: "a WebSocket, and this app is spoken to in HTTP/2",
+};
+
 /// What the rest of the way must know of the fields that are gone.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Facts {
@@ -47,6 +53,8 @@ pub(crate) struct Facts {
     pub(crate) keep_alive: bool,
     /// A WebSocket is asked for.
     pub(crate) websocket: bool,
+    /// The client takes trailers.
+    pub(crate) trailers: bool,
 }
 
 /// Checks the head and makes it fit to be forwarded.
@@ -61,6 +69,7 @@ pub(crate) fn check(head: &mut Parts, has_body: bool) -> Result<Facts, Refused> 
     let keep_alive =
         head.version == Version::HTTP_10 && lists(&head.headers, header::CONNECTION, "keep-alive");
     let websocket = wants_websocket(head) && !has_body;
+    let trailers = lists(&head.headers, header::TE, "trailers");
     strip_hop_by_hop(&mut head.headers);
     if websocket {
         offer_websocket(&mut head.headers);
@@ -70,6 +79,7 @@ pub(crate) fn check(head: &mut Parts, has_body: bool) -> Result<Facts, Refused> 
         close,
         keep_alive,
         websocket,
+        trailers,
     })
 }
 
@@ -141,6 +151,25 @@ const HOP_BY_HOP: [HeaderName; 7] = [
     header::TE,
     header::TRANSFER_ENCODING,
     header::UPGRADE,
+];
+
+/// Takes out of trailers what has no meaning behind a body, or would change one that has been acted on: framing, routing,
+/// who the client is (RFC 9110, 6.5.1).
+pub(crate) fn strip_trailers(fields: &mut HeaderMap) {
+    for name in KEPT.iter().chain(&HOP_BY_HOP).chain(&NEVER_TRAILERS) {
+        if fields.contains_key(name) {
+            fields.remove(name);
+        }
+    }
+}
+
+const NEVER_TRAILERS: [HeaderName; 6] = [
+    header::CONTENT_ENCODING,
+    header::CONTENT_RANGE,
+    header::CONTENT_TYPE,
+    header::EXPECT,
+    header::SET_COOKIE,
+    header::TRAILER,
 ];
 
 /// Names the protocol that follows, for the next hop.

@@ -4,6 +4,7 @@
 //! whole: a reload that finds anything wrong changes nothing.
 
 mod certificates;
+mod outward;
 
 use std::io;
 use std::pin::Pin;
@@ -22,6 +23,7 @@ use tokio_rustls::server::TlsStream;
 
 use certificates::{Certificates, authorities};
 pub(crate) use certificates::{Expiry, TlsError};
+pub(crate) use outward::Outward;
 
 /// What HTTP/2 is called in a handshake (RFC 9113, 3.2).
 const HTTP_2: &[u8] = b"h2";

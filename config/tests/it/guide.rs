@@ -85,7 +85,7 @@ fn known_to_the_parser(table: &str) -> BTreeSet<String> {
 #[test]
 fn the_guide_has_every_key_that_the_parser_knows_and_no_other() {
     let tables = tables();
-    assert_eq!(tables.len(), 10, "{tables:?}");
+    assert_eq!(tables.len(), 12, "{tables:?}");
     for (table, keys) in &tables {
         let prefix = format!("{table}.");
         let is_table = |key: &String| tables.contains_key(&format!("{prefix}{key}"));
@@ -117,6 +117,7 @@ fn the_defaults_of_the_guide_are_the_defaults() {
         "server",
         "control",
         "app.web",
+        "app.web.upstream",
         "app.web.probe",
         "app.web.hold",
         "app.web.timeouts",

@@ -127,7 +127,8 @@ fn every_key_reaches_the_settings() {
         strip_prefix = true
         release_header = false
         release = { id = "9f3c1a2", instances = ["[::1]:3000", "unix:/run/a.sock", "localhost:1"] }
-        probe = { path = "/health?deep=1", interval = "2s", timeout = "3s", passes = 4 }
+        upstream = { protocol = "http2", tls = { ca = "ca.pem", name = "App.internal", certificate = "us.pem", key = "us.key" } }
+        probe = { path = "/health?deep=1", grpc = "shop.Orders", interval = "2s", timeout = "3s", passes = 4 }
         [app.api.hold]
         max_requests = 0x10
         max_bytes = "1MiB"

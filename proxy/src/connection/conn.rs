@@ -8,12 +8,12 @@ use std::task::Poll;
 use std::time::Duration;
 
 use bytes::BytesMut;
-use hyper::body::Incoming;
 use swap_core::Cause;
 use swap_gate::Turn;
 use tokio::net::TcpStream;
 
 use crate::account::Account;
+use crate::body::Upload;
 use crate::clock;
 use crate::door::Ticket;
 use crate::exchange::Exchange;
@@ -66,7 +66,7 @@ pub(crate) struct Parked {
     /// As text, to be parsed once more.
     pub(super) head: BytesMut,
     /// Holds what hyper has read ahead of the body.
-    pub(super) body: Option<Incoming>,
+    pub(super) body: Option<Upload>,
     pub(super) received: Duration,
     pub(super) held: Duration,
     pub(super) sent: u32,

@@ -3,6 +3,8 @@
 //! hyper's connection stays whole here: a stream that waits at the door takes little more than its head, and its body
 //! stays in a window that it cannot exceed.
 
+mod turns;
+
 use std::cell::Cell;
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -19,6 +21,7 @@ use crate::clock;
 use crate::connection::Conn;
 use crate::policy;
 use crate::way;
+use turns::Turns;
 
 /// What a client with prior knowledge says first (RFC 9113, 3.4).
 pub(crate) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -102,7 +105,7 @@ where
         .max_header_list_size(policy::HEAD_BYTES_MAX as u32)
         .keep_alive_interval(PING_EVERY)
         .keep_alive_timeout(PONG_MAX)
-        .serve_connection(TokioIo::new(io), service);
+        .serve_connection(TokioIo::new(Turns::new(io)), service);
     tokio::pin!(serving);
     let ended = tokio::select! {
         ended = serving.as_mut() => ended,

@@ -229,9 +229,14 @@ impl Traveller {
             return std::future::pending().await;
         }
         let since = clock::now();
-        let Some(turn) = watch::in_place(ticket, &self.conn).await else {
-            self.conn.client_left();
-            return std::future::pending().await;
+        let turn = if self.conn.is_http1() {
+            let Some(turn) = watch::in_place(ticket, &self.conn).await else {
+                self.conn.client_left();
+                return std::future::pending().await;
+            };
+            turn
+        } else {
+            watch::in_stream(ticket, exchange.body.as_mut()).await
         };
         let waited = clock::now().saturating_sub(since);
         exchange.held += waited;

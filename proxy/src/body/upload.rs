@@ -2,30 +2,59 @@
 //! says whether it has taken a request up (RFC 9113, 8.7); if not, the octets come back and go elsewhere.
 
 use std::collections::VecDeque;
+use std::convert::Infallible;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http_body::{Body, Frame, SizeHint};
+use http_body_util::BodyExt;
 use hyper::body::Incoming;
+use swap_gate::Room;
 use tokio::sync::oneshot;
 
 use super::Taken;
 
 /// So many octets that an app was sent are kept until it answers.
 const KEPT_MAX: usize = 64 << 10;
+/// So many octets of one request are read while it waits at the door.
+const EARLY_MAX: usize = 64 << 10;
 /// A body whose stream was refused comes back at once; waiting longer for it would be waiting for ever.
 const BACK_MAX: Duration = Duration::from_secs(1);
 
 /// The body of a request as it comes from the client.
 pub(crate) struct Upload {
-    /// Come before everything else.
-    ahead: VecDeque<Frame<Bytes>>,
-    /// None: its end has been seen.
-    incoming: Option<Incoming>,
+    /// Come before everything else. Boxed, because most have none.
+    early: Option<Box<Early>>,
+    incoming: Incoming,
     /// Octets from here to the end, if the client has said how many.
     left: Option<u64>,
+}
+
+/// What is there already, in this order.
+#[derive(Default)]
+struct Early {
+    frames: VecDeque<Frame<Bytes>>,
+    octets: BytesMut,
+    /// What came behind the octets and is none itself.
+    end: Option<Taken>,
+}
+
+impl Early {
+    fn next(&mut self) -> Option<Taken> {
+        if let Some(frame) = self.frames.pop_front() {
+            return Some(Ok(frame));
+        }
+        if self.octets.is_empty() {
+            return self.end.take();
+        }
+        Some(Ok(Frame::data(self.octets.split().freeze())))
+    }
+
+    fn is_over(&self) -> bool {
+        self.frames.is_empty() && self.octets.is_empty() && self.end.is_none()
+    }
 }
 
 impl Upload {
@@ -33,15 +62,38 @@ impl Upload {
     pub(crate) fn of(incoming: Incoming) -> Option<Self> {
         let left = incoming.size_hint().exact();
         (!incoming.is_end_stream()).then_some(Self {
-            ahead: VecDeque::new(),
-            incoming: Some(incoming),
+            early: None,
+            incoming,
             left,
         })
     }
 
-    fn gave(&mut self, frame: Frame<Bytes>) -> Frame<Bytes> {
-        if let (Some(left), Some(data)) = (&mut self.left, frame.data_ref()) {
-            *left = left.saturating_sub(data.len() as u64);
+    /// Reads what comes, as far as `room` goes; never ends. The octets are copied together, because each would else
+    /// keep the whole buffer that it came in.
+    pub(crate) async fn read_early<C: Copy>(&mut self, room: Room<C>) -> Infallible {
+        let early = self.early.get_or_insert_default();
+        while early.octets.len() < EARLY_MAX && early.end.is_none() {
+            let Some(frame) = self.incoming.frame().await else {
+                break;
+            };
+            match frame.map(Frame::into_data) {
+                Ok(Ok(data)) => {
+                    early.octets.extend_from_slice(&data);
+                    if !room.take(data.len()) {
+                        break;
+                    }
+                }
+                Ok(Err(trailers)) => early.end = Some(Ok(trailers)),
+                Err(error) => early.end = Some(Err(error)),
+            }
+        }
+        std::future::pending().await
+    }
+
+    fn gave(&mut self, frame: Taken) -> Taken {
+        if let (Some(left), Ok(frame)) = (&mut self.left, &frame) {
+            let octets = frame.data_ref().map_or(0, Bytes::len);
+            *left = left.saturating_sub(octets as u64);
         }
         frame
     }
@@ -52,21 +104,18 @@ impl Body for Upload {
     type Error = hyper::Error;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Taken>> {
-        if let Some(frame) = self.ahead.pop_front() {
-            return Poll::Ready(Some(Ok(self.gave(frame))));
+        if let Some(early) = &mut self.early {
+            if let Some(frame) = early.next() {
+                return Poll::Ready(Some(self.gave(frame)));
+            }
+            self.early = None;
         }
-        let Some(incoming) = &mut self.incoming else {
-            return Poll::Ready(None);
-        };
-        let polled = Pin::new(incoming).poll_frame(cx);
-        polled.map(|frame| match frame {
-            Some(Ok(frame)) => Some(Ok(self.gave(frame))),
-            end => end,
-        })
+        let polled = Pin::new(&mut self.incoming).poll_frame(cx);
+        polled.map(|frame| frame.map(|frame| self.gave(frame)))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.ahead.is_empty() && self.incoming.as_ref().is_none_or(Body::is_end_stream)
+        self.early.as_ref().is_none_or(|early| early.is_over()) && self.incoming.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
@@ -124,8 +173,9 @@ impl Keeping {
                 .iter()
                 .filter_map(|frame| Some(frame.data_ref()?.len() as u64));
             upload.left = upload.left.map(|left| left + octets.sum::<u64>());
-            frames.append(&mut upload.ahead);
-            upload.ahead = frames;
+            let early = upload.early.get_or_insert_default();
+            frames.append(&mut early.frames);
+            early.frames = frames;
             Some(upload)
         };
         // Nobody waits for it if the app has answered.

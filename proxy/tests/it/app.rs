@@ -24,6 +24,7 @@ pub(crate) struct Seen {
     pub(crate) authority: Option<String>,
     pub(crate) fields: http::HeaderMap,
     pub(crate) body: Bytes,
+    pub(crate) trailers: http::HeaderMap,
 }
 
 /// What an app speaks.
@@ -157,6 +158,7 @@ async fn answer(
         return Ok(Response::new(Full::default()));
     };
     let target = head.uri.path_and_query().unwrap().to_string();
+    let trailers = body.trailers().cloned().unwrap_or_default();
     let body = body.to_bytes();
     let content = format!("{name} {}", body.len());
     seen.lock().unwrap().push(Seen {
@@ -164,6 +166,7 @@ async fn answer(
         authority: head.uri.authority().map(ToString::to_string),
         fields: head.headers,
         body,
+        trailers,
     });
     if let Some(ms) = target.strip_prefix("/slow/") {
         tokio::time::sleep(Duration::from_millis(ms.parse().unwrap())).await;

@@ -27,4 +27,5 @@ mod stopping;
 mod swapping;
 mod tls;
 mod tunnels;
+mod uploads;
 mod upstreams;

@@ -135,7 +135,7 @@ impl Body for Small {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        if self.octets.len() % 100 == 0 {
+        if self.octets.len().is_multiple_of(100) {
             std::task::ready!(self.now_and_then.poll_tick(cx));
         }
         let octet = self.octets.pop_front();

@@ -9,14 +9,15 @@ use std::time::Duration;
 use swap_core::{AppName, Release, duration};
 
 use crate::{
-    AccessLog, Admin, App, CertificateFiles, ClientCertificates, Control, Hold, Listen, Probe,
-    Protocol, ResumeRate, Server, Settings, Timeouts, Tls, Upstream, UpstreamTls, size,
+    AccessLog, Admin, App, CertificateFiles, ClientCertificates, Control, Hold, Limits, Listen,
+    Probe, Protocol, ResumeRate, Server, Settings, Timeouts, Tls, Upstream, UpstreamTls, size,
 };
 
 /// Dotted keys and their values in TOML.
 pub(crate) fn lines(settings: &Settings) -> BTreeMap<String, String> {
     let Settings {
         server,
+        limits,
         control,
         admin,
         listen,
@@ -24,6 +25,7 @@ pub(crate) fn lines(settings: &Settings) -> BTreeMap<String, String> {
     } = settings;
     let mut lines = Lines::default();
     lines.server(server);
+    lines.limits(limits);
     lines.control(control);
     if let Some(Admin { listen }) = admin {
         lines.put("admin", "listen", text(listen));
@@ -119,6 +121,42 @@ impl Lines {
         };
         self.put("server", "access_log", access_log);
         self.put("server", "trusted", list(trusted.iter().map(text)));
+    }
+
+    fn limits(&mut self, limits: &Limits) {
+        let Limits {
+            handshake,
+            head,
+            idle,
+            body_pause,
+            body_grace,
+            body_rate,
+            write,
+            head_size,
+            target_size,
+            fields,
+            streams,
+            connections,
+        } = limits;
+        for (key, time) in [
+            ("handshake", handshake),
+            ("head", head),
+            ("idle", idle),
+            ("body_pause", body_pause),
+            ("body_grace", body_grace),
+            ("write", write),
+        ] {
+            self.put("limits", key, length(*time));
+        }
+        for (key, octets) in [("head_size", head_size), ("target_size", target_size)] {
+            self.put("limits", key, text(size::text(*octets as u64)));
+        }
+        self.put("limits", "body_rate", body_rate);
+        self.put("limits", "fields", fields);
+        self.put("limits", "streams", streams);
+        if let Some(connections) = connections {
+            self.put("limits", "connections", connections);
+        }
     }
 
     fn control(&mut self, control: &Control) {
@@ -262,6 +300,9 @@ mod tests {
         let every_key = "listen = [{ address = \"[::1]:80\", proxy_protocol = true }]\nadmin.listen = \"127.0.0.1:9900\"\n\
             server = { workers = 3, state_dir = \"/s \\\"t\\\"\", access_log = \"/log\", \
             trusted = [\"10.0.0.0/8\", \"::1\"] }\n\
+            limits = { handshake = \"1s\", head = \"2s\", idle = \"3s\", body_pause = \"4s\", body_grace = \"5s\", \
+            body_rate = 6, write = \"7s\", head_size = \"9KiB\", target_size = \"1KiB\", fields = 11, streams = 12, \
+            connections = 13 }\n\
             control = { socket = \"/c\", mode = \"0660\", users = [\"a\", \"b\"] }\n\
             [app.\"a.b\"]\nhosts = [\"a.example\", \"*.b.example\"]\npaths = [\"/x\", \"/y\"]\n\
             strip_prefix = true\nrelease_header = false\n\

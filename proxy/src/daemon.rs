@@ -80,7 +80,8 @@ async fn serve(configuration: Arc<Configuration>) -> Result<(), Failed> {
     let admin = admin_listener(&settings).await?;
     let access_log = access_log(&settings.server.access_log)?;
     let runtime = tokio::runtime::Handle::current();
-    let (workers, signals) = Workers::new(bound, &fronts, &access_log, runtime);
+    let connections = limits::connections(settings.limits.connections).map_err(usage)?;
+    let (workers, signals) = Workers::new(bound, &fronts, connections, &access_log, runtime);
     let plane = workers.plane.clone();
     let control =
         ControlPlane::open(options(&settings, &configuration, &plane, &fronts)?).map_err(usage)?;
@@ -123,7 +124,11 @@ fn fronts(settings: &Settings) -> Result<Vec<Arc<Front>>, Failed> {
     let trusted = Trusted::new(&settings.server.trusted);
     let fronts = settings.listen.iter();
     fronts
-        .map(|listen| Front::open(listen, &trusted).map(Arc::new).map_err(usage))
+        .map(|listen| {
+            Front::open(listen, &trusted, settings.limits)
+                .map(Arc::new)
+                .map_err(usage)
+        })
         .collect()
 }
 

@@ -10,7 +10,8 @@ use hyper::body::Incoming;
 
 use crate::body::Upload;
 use crate::fronts::Origin;
-use crate::peer::{Peer, Trusted};
+use crate::listen::Front;
+use crate::peer::Peer;
 use crate::policy::{self, Facts, Refused};
 
 /// A request that the policy has passed.
@@ -36,13 +37,13 @@ impl Exchange {
     pub(crate) fn new(
         request: Request<Incoming>,
         peer: Peer,
-        trusted: &Trusted,
+        front: &Front,
         received: Duration,
     ) -> Result<Self, Refused> {
         let (mut head, body) = request.into_parts();
         let body = Upload::of(body);
-        let facts = policy::check(&mut head, body.is_some())?;
-        let origin = Origin::of(&head.headers, peer, trusted);
+        let facts = policy::check(&mut head, body.is_some(), &front.limits)?;
+        let origin = Origin::of(&head.headers, peer, &front.trusted);
         let version = std::mem::replace(&mut head.version, Version::HTTP_11);
         Ok(Self {
             head,

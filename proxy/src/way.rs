@@ -33,7 +33,7 @@ pub(crate) async fn take(conn: Rc<Conn>, request: Request<Incoming>) -> Response
     let has_body = !request.body().is_end_stream();
     let traveller = Traveller { conn, accept };
     let conn = &traveller.conn;
-    let exchange = Exchange::new(request, conn.peer(), &conn.front().trusted, received);
+    let exchange = Exchange::new(request, conn.peer(), conn.front(), received);
     let (mut response, sound) = match exchange {
         Ok(exchange) if conn.front().redirect && !exchange.origin.came_over_tls() => {
             (traveller.redirect(&exchange), true)

@@ -118,6 +118,7 @@ fn every_key_reaches_the_settings() {
     let settings = sound(
         r#"
         server = { workers = 2, state_dir = "/s", access_log = "/log", trusted = ["10.0.0.0/8", "fd00::/8", "127.0.0.1"] }
+        limits = { handshake = "1s", head = "2s", idle = "3s", body_pause = "4s", body_grace = "5s", body_rate = 6, write = "7s", head_size = "9KiB", target_size = "1KiB", fields = 11, streams = 12, connections = 13 }
         control = { socket = "/c", mode = "660", users = ["a", "1000"] }
         admin.listen = "127.0.0.1:1"
         listen = [{ address = "127.0.0.1:0" }, { address = "[::1]:0", proxy_protocol = true }]

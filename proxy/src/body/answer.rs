@@ -21,7 +21,7 @@ pub(crate) struct AnswerBody {
     /// Elsewhere when the answer begins a tunnel.
     account: Option<Account>,
     /// Tells the connection that the answer has ended.
-    _done: Done,
+    done: Done,
 }
 
 enum Content {
@@ -55,7 +55,7 @@ impl AnswerBody {
         Self {
             content,
             account: Some(account),
-            _done: Done(conn),
+            done: Done(conn),
         }
     }
 
@@ -69,7 +69,7 @@ impl AnswerBody {
         Self {
             content: Content::Own(None),
             account: None,
-            _done: Done(conn),
+            done: Done(conn),
         }
     }
 
@@ -87,7 +87,7 @@ impl AnswerBody {
         Self {
             content,
             account: Some(account),
-            _done: Done(conn),
+            done: Done(conn),
         }
     }
 }
@@ -108,6 +108,8 @@ impl Body for AnswerBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
         let this = self.get_mut();
+        let conn = &this.done.0;
+        conn.answer_is_wanted();
         let (incoming, flight) = match &mut this.content {
             Content::Own(content) => {
                 return Poll::Ready(content.take().map(|c| Ok(Frame::data(c))));
@@ -122,6 +124,7 @@ impl Body for AnswerBody {
                 if let Some(account) = &mut this.account {
                     account.sent(frame.data_ref().map_or(0, Bytes::len));
                 }
+                conn.answer_flows();
                 if incoming.is_end_stream() {
                     end(flight);
                 }

@@ -2,26 +2,35 @@
 
 use std::time::Duration;
 
-/// Within this the next octet of a request's body must come.
-const PAUSE_MAX: Duration = Duration::from_secs(30);
-/// A body may be waited for so long in all, and so much longer for each octet that has come: 240 octets a second.
-const PATIENCE: Duration = Duration::from_secs(20);
-const PATIENCE_PER_OCTET: Duration = Duration::from_nanos(1_000_000_000 / 240);
+use holdfast_config::Limits;
 
 /// How long a client has been waited for. Time in which the app reads nothing does not count.
-#[derive(Default)]
 pub(super) struct Pace {
+    pause: Duration,
+    grace: Duration,
+    for_each_octet: Duration,
     octets: u32,
     waited: Duration,
     since: Option<Duration>,
 }
 
 impl Pace {
+    pub(super) fn new(limits: &Limits) -> Self {
+        Self {
+            pause: limits.body_pause,
+            grace: limits.body_grace,
+            for_each_octet: Duration::from_secs(1) / limits.body_rate,
+            octets: 0,
+            waited: Duration::ZERO,
+            since: None,
+        }
+    }
+
     /// Nothing is there now. Says by when something must be.
     pub(super) fn waits(&mut self, now: Duration) -> Duration {
         let since = *self.since.get_or_insert(now);
-        let allowed = PATIENCE + PATIENCE_PER_OCTET.saturating_mul(self.octets);
-        since + allowed.saturating_sub(self.waited).min(PAUSE_MAX)
+        let allowed = self.grace + self.for_each_octet.saturating_mul(self.octets);
+        since + allowed.saturating_sub(self.waited).min(self.pause)
     }
 
     pub(super) fn moved(&mut self, octets: usize, now: Duration) {
@@ -43,21 +52,21 @@ mod tests {
 
     #[test]
     fn a_client_that_sends_nothing_has_20_s() {
-        let mut pace = Pace::default();
+        let mut pace = Pace::new(&Limits::default());
         assert_eq!(pace.waits(s(100)), s(120));
         assert_eq!(pace.waits(s(110)), s(120), "however often it is asked");
     }
 
     #[test]
     fn one_that_has_sent_much_may_pause_for_30_s() {
-        let mut pace = Pace::default();
+        let mut pace = Pace::new(&Limits::default());
         pace.moved(1 << 20, s(100));
         assert_eq!(pace.waits(s(100)), s(130));
     }
 
     #[test]
     fn one_that_sends_an_octet_a_second_is_given_up() {
-        let mut pace = Pace::default();
+        let mut pace = Pace::new(&Limits::default());
         let mut now = s(0);
         while pace.waits(now) > now {
             now += s(1);
@@ -69,7 +78,7 @@ mod tests {
 
     #[test]
     fn time_in_which_the_app_reads_nothing_does_not_count() {
-        let mut pace = Pace::default();
+        let mut pace = Pace::new(&Limits::default());
         pace.moved(240, s(0));
         pace.moved(240, s(1_000));
         assert!(pace.waits(s(2_000)) > s(2_021));

@@ -39,7 +39,7 @@ impl RequestBody {
         Self {
             upload,
             ahead: None,
-            pace: Pace::default(),
+            pace: Pace::new(&conn.front().limits),
             lease,
             conn: conn.clone(),
             keeping: None,

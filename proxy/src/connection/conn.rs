@@ -38,6 +38,8 @@ pub(crate) struct Conn {
     pub(super) overdue: Cell<bool>,
     upload_broke: Cell<bool>,
     waits_for_client: Cell<bool>,
+    /// Since when nothing more of the answer is wanted, because the client has not taken what is there.
+    untaken: Cell<Option<Duration>>,
     /// One request of many on its connection (HTTP/2).
     stream: Option<http2::Running>,
 }
@@ -116,6 +118,7 @@ impl Conn {
             overdue: Cell::new(false),
             upload_broke: Cell::new(false),
             waits_for_client: Cell::new(false),
+            untaken: Cell::new(None),
             stream: None,
             errand: RefCell::default(),
         }
@@ -152,6 +155,23 @@ impl Conn {
 
     pub(crate) fn answer_ended(&self) {
         self.activity.begin(Doing::Idle);
+    }
+
+    /// The client takes more of the answer.
+    pub(crate) fn answer_is_wanted(&self) {
+        self.untaken.set(None);
+    }
+
+    /// A part of the answer is on its way. On a connection with one request the socket itself says whether it is taken.
+    pub(crate) fn answer_flows(&self) {
+        if !self.is_http1() {
+            self.untaken.set(Some(clock::now()));
+        }
+    }
+
+    /// Since when the client takes nothing of the answer.
+    pub(crate) fn untaken(&self) -> Option<Duration> {
+        self.untaken.get()
     }
 
     /// Whether it can be taken apart: it is all this request's, and everything written so far has left hyper's buffer.

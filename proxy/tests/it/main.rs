@@ -23,6 +23,7 @@ mod fronts;
 mod grpc;
 mod holding;
 mod http2;
+mod limits;
 mod stopping;
 mod swapping;
 mod tls;

@@ -91,8 +91,8 @@ pub(crate) async fn run(accepted: Accepted, worker: Rc<Worker>) {
                 break;
             }
             Ended::Tunnel(tunnel, read) => {
-                Box::pin(tunnel.run(stream, read)).await;
-                return drop(permit);
+                stream = Box::pin(tunnel.run(stream, read)).await;
+                break;
             }
             Ended::Parked(parked, ahead) => match wait(parked, &ahead, stream.tcp()).await {
                 Some((resumed, octets)) => {

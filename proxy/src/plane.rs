@@ -4,6 +4,7 @@
 //! table, the door and the gate, and nothing else.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
@@ -298,6 +299,7 @@ impl DataPlane for Plane {
         };
         live.gate.close();
         if tunnels_too {
+            live.hurried.store(true, Relaxed);
             live.cut_tunnels.cancel();
         }
         let ending = Ending {

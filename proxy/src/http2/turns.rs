@@ -8,9 +8,9 @@ use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// About so many octets are read in one turn. Frames of one octet are then fewer than may lie unread (h2 0.4.20: half the
-/// connection's window, 255 of it for each).
-const TURN: usize = 16 << 10;
+/// After so many octets it is somebody else's turn. With what one more read brings (h2's buffer has 16 KiB and a head)
+/// these are fewer frames of one octet than may lie unread (h2 0.4.20: half the connection's window, 255 of it for each).
+const TURN: usize = 4 << 10;
 
 pub(super) struct Turns<S> {
     socket: S,

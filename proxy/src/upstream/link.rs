@@ -30,7 +30,7 @@ impl Link {
             tokio::select! {
                 // Its errors reach whoever waits for an answer on the connection.
                 _ = task => {}
-                () = self.release.cut.cancelled() => {}
+                () = self.release.cut() => {}
             }
         });
     }

@@ -150,7 +150,10 @@ async fn whoever_opens_no_window_for_a_stream_is_given_up_with_its_connection() 
 #[tokio::test]
 async fn no_more_connections_than_allowed_are_served_and_the_next_one_waits() {
     let app = App::start("a").await;
-    let daemon = daemon(&app, "connections = 2").await;
+    let config =
+        "[limits]\nconnections = 2\n[[listen]]\naddress = \"127.0.0.1:1\"\n[app.default]\n";
+    let flags = [&format!("--upstream={}", app.address), "--workers=1"];
+    let daemon = Daemon::start(&flags, config).await;
     let (mut first, mut second) = (daemon.client().await, daemon.client().await);
     assert_eq!(first.get("/1").await.status, 200);
     assert_eq!(second.get("/2").await.status, 200);

@@ -23,6 +23,9 @@ const BACKLOG: i32 = 4096;
 const KEEPALIVE_IDLE: Duration = Duration::from_secs(5);
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(3);
 const KEEPALIVE_PROBES: u32 = 3;
+/// So many octets of answers wait in the kernel for a client that takes none: without a limit it would keep megabytes
+/// for each.
+const UNSENT_MAX: u32 = 128 << 10;
 /// How long accepting pauses when a limit of the system is reached.
 const PAUSE: Duration = Duration::from_millis(50);
 
@@ -101,6 +104,8 @@ fn bind_one(address: SocketAddr) -> io::Result<Socket> {
     socket.set_reuse_port(true)?;
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
+    // Those that are accepted have it from here.
+    socket.set_tcp_notsent_lowat(UNSENT_MAX)?;
     socket.listen(BACKLOG)?;
     Ok(socket)
 }

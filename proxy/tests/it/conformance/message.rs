@@ -2,16 +2,16 @@
 
 /// The head of a message and where its body is.
 #[derive(Clone, Debug)]
-pub(super) struct Message {
+pub(crate) struct Message {
     /// The first line.
-    pub(super) start: String,
-    pub(super) fields: Vec<(String, String)>,
-    pub(super) body: Vec<u8>,
+    pub(crate) start: String,
+    pub(crate) fields: Vec<(String, String)>,
+    pub(crate) body: Vec<u8>,
 }
 
 /// Where reading ended.
 #[derive(Debug)]
-pub(super) enum Read {
+pub(crate) enum Read {
     /// A message, and what follows it.
     Whole(Message, usize),
     /// More octets may make one.
@@ -22,7 +22,7 @@ pub(super) enum Read {
 
 /// How a body without a length ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Unframed {
+pub(crate) enum Unframed {
     /// There is none (a request, an answer to HEAD).
     NoBody,
     /// By the end of the connection, which has come, or has not.
@@ -30,7 +30,7 @@ pub(super) enum Unframed {
 }
 
 impl Message {
-    pub(super) fn field(&self, name: &str) -> Option<&str> {
+    pub(crate) fn field(&self, name: &str) -> Option<&str> {
         let mut found = self.fields.iter().filter(|(known, _)| known == name);
         found.next().map(|(_, value)| value.as_str())
     }
@@ -43,14 +43,14 @@ impl Message {
     }
 
     /// The status of an answer.
-    pub(super) fn status(&self) -> u16 {
+    pub(crate) fn status(&self) -> u16 {
         let words = self.start.split(' ').nth(1);
         words.and_then(|word| word.parse().ok()).unwrap_or(0)
     }
 }
 
 /// Reads the first message of these octets.
-pub(super) fn read(octets: &[u8], unframed: Unframed) -> Read {
+pub(crate) fn read(octets: &[u8], unframed: Unframed) -> Read {
     let Some(end) = find(octets, b"\r\n\r\n") else {
         return Read::Incomplete;
     };

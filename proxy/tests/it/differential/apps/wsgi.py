@@ -1,0 +1,11 @@
+"""A WSGI app for gunicorn that says what it saw: `X-Saw: METHOD TARGET LENGTH CRC32`."""
+
+import zlib
+
+
+def app(environ, start_response):
+    body = environ["wsgi.input"].read()
+    method, target = environ["REQUEST_METHOD"], environ["RAW_URI"]
+    saw = f"{method} {target} {len(body)} {zlib.crc32(body):08x}"
+    start_response("200 OK", [("X-Saw", saw), ("Content-Length", "4")])
+    return [b"saw\n"]

@@ -9,6 +9,7 @@ mod address;
 mod changes;
 mod host;
 mod load;
+mod network;
 mod overrides;
 mod read;
 mod report;
@@ -21,11 +22,12 @@ mod written;
 
 pub use address::{BadAddress, Resolved, resolve_instance, resolve_listener};
 pub use changes::Change;
+pub use network::{BadNetwork, Network};
 pub use overrides::Overrides;
 pub use report::{Error, Errors, Warnings};
 pub use settings::{
-    AccessLog, Admin, App, Checked, Control, Hold, Listen, Probe, ResumeRate, Server, Settings,
-    Timeouts,
+    AccessLog, Admin, App, CertificateFiles, Checked, ClientCertificates, Control, Hold, Listen,
+    Probe, ResumeRate, Server, Settings, Timeouts, Tls,
 };
 pub use size::{BadSize, parse_size};
 pub use swap_core::duration::{BadDuration, parse as parse_duration};

@@ -52,8 +52,30 @@ impl Settings {
             return Err(whole_file(&name, too_long()));
         }
         match str::from_utf8(&octets) {
-            Ok(text) => Self::parse_with(text, &name, overrides),
+            Ok(text) => {
+                let mut checked = Self::parse_with(text, &name, overrides)?;
+                let directory = path.parent().unwrap_or(Path::new(""));
+                checked.settings.find_files_from(directory);
+                Ok(checked)
+            }
             Err(error) => Err(not_utf8(&name, &octets, error.valid_up_to())),
+        }
+    }
+
+    /// Paths of certificates count from there.
+    fn find_files_from(&mut self, directory: &Path) {
+        let tls = self
+            .listen
+            .iter_mut()
+            .filter_map(|listen| listen.tls.as_mut());
+        for tls in tls {
+            for files in &mut tls.certificates {
+                files.certificate = directory.join(&files.certificate);
+                files.key = directory.join(&files.key);
+            }
+            if let Some(clients) = &mut tls.clients {
+                clients.ca = directory.join(&clients.ca);
+            }
         }
     }
 

@@ -33,7 +33,7 @@ impl Overrides {
             admin,
         } = self;
         if !listen.is_empty() {
-            settings.listen = listen.iter().map(|&address| Listen { address }).collect();
+            settings.listen = listen.iter().copied().map(Listen::plain).collect();
         }
         if let Some(workers) = *workers {
             settings.server.workers = workers;

@@ -11,6 +11,7 @@ mod routes;
 mod sense;
 mod server;
 mod timeouts;
+mod tls;
 
 use std::ops::Range;
 
@@ -43,9 +44,13 @@ fn meets(error: &Finding, said: &[Range<usize>]) -> bool {
 }
 
 fn document(mut root: Table<'_>, overrides: &Overrides) -> Settings {
-    let listen = listen::read(&mut root, overrides);
+    let errors = root.sink.errors();
+    let server = server::read(root.table("server"));
+    // Of a [server] with errors nobody can say whom it trusts.
+    let trusting = !server.trusted.is_empty() || root.sink.errors() > errors;
+    let listen = listen::read(&mut root, overrides, trusting);
     let settings = Settings {
-        server: server::read(root.table("server")),
+        server,
         control: control::read(root.table("control")),
         admin: admin::read(root.table("admin"), &listen),
         listen,

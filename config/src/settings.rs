@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use swap_core::{AppName, Release};
 
-use crate::Warnings;
+use crate::{Network, Warnings};
 
 /// A configuration that is sound, and what is odd about it all the same.
 #[derive(Clone, Debug)]
@@ -42,6 +42,8 @@ pub struct Server {
     pub state_dir: Option<PathBuf>,
     /// Where the access log goes.
     pub access_log: AccessLog,
+    /// Proxies in front whose word about a client is believed.
+    pub trusted: Vec<Network>,
 }
 
 /// Where the access log goes.
@@ -79,6 +81,51 @@ pub struct Admin {
 pub struct Listen {
     /// Where clients connect.
     pub address: SocketAddr,
+    /// TLS; plain HTTP without it.
+    pub tls: Option<Tls>,
+    /// Whether every request is sent to the same address with `https` instead of to an app.
+    pub redirect: bool,
+    /// Whether every connection begins with a header of the PROXY protocol.
+    pub proxy_protocol: bool,
+}
+
+impl Listen {
+    /// Plain HTTP for the apps.
+    pub const fn plain(address: SocketAddr) -> Self {
+        Self {
+            address,
+            tls: None,
+            redirect: false,
+            proxy_protocol: false,
+        }
+    }
+}
+
+/// `tls` of a `[[listen]]`
+#[derive(Clone, Debug, PartialEq)]
+pub struct Tls {
+    /// At least one. The first is for clients that name no host, or one that no certificate has.
+    pub certificates: Vec<CertificateFiles>,
+    /// Whose clients' certificates are asked for.
+    pub clients: Option<ClientCertificates>,
+}
+
+/// A certificate with its chain, and its key, both PEM.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CertificateFiles {
+    /// The certificate first, then those that sign it.
+    pub certificate: PathBuf,
+    /// PKCS#8, PKCS#1 or SEC1.
+    pub key: PathBuf,
+}
+
+/// Certificates that clients show.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClientCertificates {
+    /// Those who sign them, PEM.
+    pub ca: PathBuf,
+    /// Whether who shows none is turned away.
+    pub required: bool,
 }
 
 /// `[app.NAME]`

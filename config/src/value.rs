@@ -42,6 +42,10 @@ impl<'t> Value<'t> {
         }
     }
 
+    pub(crate) fn sink(&self) -> &'t Sink {
+        self.sink
+    }
+
     /// Where it is.
     pub(crate) fn place(&self) -> Option<Range<usize>> {
         self.node.map(Spanned::span)

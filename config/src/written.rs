@@ -9,8 +9,8 @@ use std::time::Duration;
 use swap_core::{AppName, Release, duration};
 
 use crate::{
-    AccessLog, Admin, App, Control, Hold, Listen, Probe, ResumeRate, Server, Settings, Timeouts,
-    size,
+    AccessLog, Admin, App, CertificateFiles, ClientCertificates, Control, Hold, Listen, Probe,
+    ResumeRate, Server, Settings, Timeouts, Tls, size,
 };
 
 /// Dotted keys and their values in TOML.
@@ -28,8 +28,7 @@ pub(crate) fn lines(settings: &Settings) -> BTreeMap<String, String> {
     if let Some(Admin { listen }) = admin {
         lines.put("admin", "listen", text(listen));
     }
-    let table = |Listen { address }: &Listen| format!("{{ address = {} }}", text(address));
-    let listeners = list(listen.iter().map(table));
+    let listeners = list(listen.iter().map(listener));
     lines.0.insert("listen".to_owned(), listeners);
     for (name, app) in apps {
         lines.app(&key_of(name), app);
@@ -47,6 +46,53 @@ pub(crate) fn key_of(name: &AppName) -> String {
     }
 }
 
+fn listener(listen: &Listen) -> String {
+    let Listen {
+        address,
+        tls,
+        redirect,
+        proxy_protocol,
+    } = listen;
+    let mut keys = vec![format!("address = {}", text(address))];
+    keys.extend(tls.as_ref().map(|tls| format!("tls = {}", self::tls(tls))));
+    if *redirect {
+        keys.push("redirect = true".to_owned());
+    }
+    if *proxy_protocol {
+        keys.push("proxy_protocol = true".to_owned());
+    }
+    inline(&keys)
+}
+
+fn tls(tls: &Tls) -> String {
+    let Tls {
+        certificates,
+        clients,
+    } = tls;
+    let files = |CertificateFiles { certificate, key }: &CertificateFiles| {
+        let (certificate, key) = (text(certificate.display()), text(key.display()));
+        vec![
+            format!("certificate = {certificate}"),
+            format!("key = {key}"),
+        ]
+    };
+    let mut certificates = certificates.iter().map(files);
+    let mut keys = certificates.next().unwrap_or_default();
+    let also: Vec<_> = certificates.map(|files| inline(&files)).collect();
+    if !also.is_empty() {
+        keys.push(format!("also = {}", list(also.into_iter())));
+    }
+    if let Some(ClientCertificates { ca, required }) = clients {
+        keys.push(format!("client_ca = {}", text(ca.display())));
+        keys.push(format!("client_required = {required}"));
+    }
+    inline(&keys)
+}
+
+fn inline(keys: &[String]) -> String {
+    format!("{{ {} }}", keys.join(", "))
+}
+
 #[derive(Debug, Default)]
 struct Lines(BTreeMap<String, String>);
 
@@ -60,6 +106,7 @@ impl Lines {
             workers,
             state_dir,
             access_log,
+            trusted,
         } = server;
         self.put("server", "workers", workers);
         if let Some(path) = state_dir {
@@ -71,6 +118,7 @@ impl Lines {
             AccessLog::File(path) => text(path.display()),
         };
         self.put("server", "access_log", access_log);
+        self.put("server", "trusted", list(trusted.iter().map(text)));
     }
 
     fn control(&mut self, control: &Control) {
@@ -186,8 +234,9 @@ mod tests {
             Ok(checked) => checked.settings,
             Err(errors) => panic!("{errors}\n{text}"),
         };
-        let every_key = "listen = [{ address = \"[::1]:80\" }]\nadmin.listen = \"127.0.0.1:9900\"\n\
-            server = { workers = 3, state_dir = \"/s \\\"t\\\"\", access_log = \"/log\" }\n\
+        let every_key = "listen = [{ address = \"[::1]:80\", proxy_protocol = true }]\nadmin.listen = \"127.0.0.1:9900\"\n\
+            server = { workers = 3, state_dir = \"/s \\\"t\\\"\", access_log = \"/log\", \
+            trusted = [\"10.0.0.0/8\", \"::1\"] }\n\
             control = { socket = \"/c\", mode = \"0660\", users = [\"a\", \"b\"] }\n\
             [app.\"a.b\"]\nhosts = [\"a.example\", \"*.b.example\"]\npaths = [\"/x\", \"/y\"]\n\
             strip_prefix = true\nrelease_header = false\n\

@@ -65,6 +65,8 @@ enum What {
     Websocket,
     /// Each of these, in small
     AllShort,
+    /// Attacks of thirteen kinds, among honest clients
+    Attacks,
     /// A real nginx behind it: either strategy, an untold restart and kill, and wrk
     RealNginx,
     /// The same with gunicorn
@@ -94,6 +96,7 @@ impl Cli {
         let one = match self.what {
             What::AllShort => return Scenario::ALL.to_vec(),
             What::RealApps => return real::installed().map(Scenario::RealApp).collect(),
+            What::Attacks => Scenario::Attacks,
             What::RealNginx => Scenario::RealApp(Kind::Nginx),
             What::RealGunicorn => Scenario::RealApp(Kind::Gunicorn),
             What::RealNode => Scenario::RealApp(Kind::Node),

@@ -1,7 +1,8 @@
 //! What a process takes, as the kernel says.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use crate::trouble::Trouble;
 
@@ -12,6 +13,8 @@ pub(crate) struct Figures {
     pub(crate) threads: u64,
     /// Resident memory.
     pub(crate) resident_kib: u64,
+    /// Of all its threads, in user and kernel mode.
+    pub(crate) cpu: Duration,
 }
 
 impl Figures {
@@ -27,8 +30,19 @@ impl Figures {
             descriptors,
             threads: field("Threads:")?,
             resident_kib: field("VmRSS:")?,
+            cpu: cpu(&process.join("stat"))?,
         })
     }
+}
+
+/// utime and stime of proc_pid_stat(5): the fields behind the name, which may have spaces in it.
+fn cpu(path: &Path) -> Result<Duration, Trouble> {
+    let stat = fs::read_to_string(path).map_err(|why| Trouble::io("/proc", why))?;
+    let behind = stat.rsplit_once(") ").map_or("", |(_, rest)| rest);
+    let ticks = behind.split(' ').skip(11).take(2);
+    let ticks: u64 = ticks.filter_map(|ticks| ticks.parse::<u64>().ok()).sum();
+    let per_second = rustix::param::clock_ticks_per_second().max(1);
+    Ok(Duration::from_millis(ticks * 1_000 / per_second))
 }
 
 fn field(status: &str, name: &str) -> Option<u64> {

@@ -3,6 +3,7 @@
 //! Daemon, `swapctl` and apps are real child processes: this binary, executed again with a hidden first argument. Nothing
 //! here looks into the daemon; what is found is found from outside.
 
+mod attack;
 mod cli;
 mod daemon;
 mod figures;

@@ -1,5 +1,6 @@
 //! The scenarios: what is done to the daemon, and what must hold meanwhile.
 
+mod attacks;
 mod down;
 mod hold;
 mod never_ready;
@@ -31,6 +32,7 @@ pub(crate) enum Scenario {
     SlowClients,
     Websocket,
     RealApp(Kind),
+    Attacks,
 }
 
 impl Scenario {
@@ -67,6 +69,7 @@ impl Scenario {
                 "promotes with either strategy among clients that send and read slowly"
             }
             Self::Websocket => "promotes with either strategy while WebSockets are open",
+            Self::Attacks => "thirteen attacks, one after the other, while honest clients go on",
             Self::RealApp(_) => {
                 "a real app: promotes with either strategy, a restart and a kill that nobody tells, and wrk"
             }
@@ -84,7 +87,8 @@ impl Scenario {
             | Self::NeverReady
             | Self::SlowClients
             | Self::Websocket
-            | Self::RealApp(_) => 0,
+            | Self::RealApp(_)
+            | Self::Attacks => 0,
         }
     }
 
@@ -100,6 +104,7 @@ impl Scenario {
             Self::SlowClients => slow_clients::play(options).await,
             Self::Websocket => websocket::play(options).await,
             Self::RealApp(kind) => real_app::play(options, kind).await,
+            Self::Attacks => attacks::play(options).await,
         }
     }
 }
@@ -116,6 +121,7 @@ impl fmt::Display for Scenario {
             Self::SlowClients => "slow-clients",
             Self::Websocket => "websocket",
             Self::RealApp(kind) => return write!(f, "real-{kind}"),
+            Self::Attacks => "attacks",
         })
     }
 }

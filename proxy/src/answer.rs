@@ -19,6 +19,8 @@ pub(crate) enum Reason {
     Cut,
     /// The outer balancer's health check, answered while the app is held.
     HeldProbe,
+    /// This listener only sends clients to `https`.
+    HttpsOnly,
 }
 
 impl Reason {
@@ -34,6 +36,7 @@ impl Reason {
             Self::BadRequest(_) => "bad_request",
             Self::Cut => "cut",
             Self::HeldProbe => "held",
+            Self::HttpsOnly => "https_only",
         }
     }
 
@@ -45,6 +48,7 @@ impl Reason {
             Self::Lost(_) | Self::Cut => StatusCode::BAD_GATEWAY,
             Self::BadRequest(refused) => refused.status,
             Self::HeldProbe => StatusCode::OK,
+            Self::HttpsOnly => StatusCode::PERMANENT_REDIRECT,
         }
     }
 
@@ -66,6 +70,7 @@ impl Reason {
             Self::Cut => "the app did not answer before its replacement took over for good",
             Self::BadRequest(refused) => refused.detail,
             Self::HeldProbe => "held",
+            Self::HttpsOnly => "this address speaks https only",
         }
     }
 
@@ -81,7 +86,7 @@ impl Reason {
             Self::Lost(Loss::UpstreamMalformed) => "http_protocol_error",
             Self::Lost(Loss::AnswerCutShort) => "http_response_incomplete",
             Self::BadRequest(_) => "http_request_error",
-            Self::HeldProbe => "",
+            Self::HeldProbe | Self::HttpsOnly => "",
         }
     }
 }
@@ -119,7 +124,7 @@ pub(crate) fn answer(reason: Reason, accept: Option<&HeaderValue>) -> Response<B
 }
 
 fn proxy_status(reason: Reason) -> Option<HeaderValue> {
-    if reason == Reason::HeldProbe {
+    if matches!(reason, Reason::HeldProbe | Reason::HttpsOnly) {
         return None;
     }
     let details = match reason {

@@ -3,20 +3,38 @@
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
 use crate::account::Account;
+use crate::clock;
 use crate::connection::Conn;
 use crate::counters::Loss;
 use crate::lease::Lease;
 use crate::upstream::Checkout;
 
+/// Within this the next octet of a request's body must come.
+const PAUSE_MAX: Duration = Duration::from_secs(30);
+/// A body may be waited for so long in all, and so much longer for each octet that has come: 240 octets a second.
+const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE_PER_OCTET: Duration = Duration::from_nanos(1_000_000_000 / 240);
+
+/// A frame with fewer octets is sent with those behind it, up to so many.
+const SMALL: usize = 512;
+const GATHERED_MAX: usize = 8 << 10;
+
+/// A frame, or why there is none.
+type Taken = Result<Frame<Bytes>, hyper::Error>;
+
 /// A request's body on its way to the upstream.
 pub(crate) struct RequestBody {
     incoming: Option<Incoming>,
+    /// Taken while small frames were gathered, and not one of them.
+    ahead: Option<Taken>,
+    pace: Pace,
     /// Gone when the last frame has been taken.
     lease: Option<Lease>,
     /// Told of each frame: while a body flows, the app need not answer yet.
@@ -28,14 +46,87 @@ impl RequestBody {
         let lease = incoming.is_some().then(|| lease.clone());
         Self {
             incoming,
+            ahead: None,
+            pace: Pace::default(),
             lease,
             conn: conn.clone(),
+        }
+    }
+
+    /// The next frame, a small one together with those that are there already: else each octet of a client could cost the
+    /// app a chunk and us a system call.
+    fn next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Taken>> {
+        if let Some(ahead) = self.ahead.take() {
+            return Poll::Ready(Some(ahead));
+        }
+        let Some(incoming) = &mut self.incoming else {
+            return Poll::Ready(None);
+        };
+        let first = match ready!(Pin::new(incoming).poll_frame(cx)) {
+            Some(Ok(first)) => first,
+            end => return Poll::Ready(end),
+        };
+        Poll::Ready(Some(Ok(match first.into_data() {
+            Ok(data) if data.len() < SMALL => Frame::data(self.gather(data, cx)),
+            Ok(data) => Frame::data(data),
+            Err(trailers) => trailers,
+        })))
+    }
+
+    fn gather(&mut self, first: Bytes, cx: &mut Context<'_>) -> Bytes {
+        let mut gathered = BytesMut::new();
+        while let Some(incoming) = self.incoming.as_mut().filter(|it| !it.is_end_stream())
+            && gathered.len() < GATHERED_MAX
+            && let Poll::Ready(Some(next)) = Pin::new(incoming).poll_frame(cx)
+        {
+            match next.map(Frame::into_data) {
+                Ok(Ok(data)) if gathered.is_empty() => {
+                    gathered.extend_from_slice(&first);
+                    gathered.extend_from_slice(&data);
+                }
+                Ok(Ok(data)) => gathered.extend_from_slice(&data),
+                Ok(Err(trailers)) => self.ahead = Some(Ok(trailers)),
+                Err(error) => self.ahead = Some(Err(error)),
+            }
+            if self.ahead.is_some() {
+                break;
+            }
+        }
+        if gathered.is_empty() {
+            first
+        } else {
+            gathered.freeze()
         }
     }
 
     /// What was put in, if nothing has been taken.
     pub(crate) fn into_unsent(self) -> Option<Incoming> {
         self.incoming
+    }
+}
+
+/// How long a client has been waited for. Time in which the app reads nothing does not count.
+#[derive(Default)]
+struct Pace {
+    octets: u32,
+    waited: Duration,
+    since: Option<Duration>,
+}
+
+impl Pace {
+    /// Nothing is there now. Says by when something must be.
+    fn waits(&mut self, now: Duration) -> Duration {
+        let since = *self.since.get_or_insert(now);
+        let allowed = PATIENCE + PATIENCE_PER_OCTET.saturating_mul(self.octets);
+        since + allowed.saturating_sub(self.waited).min(PAUSE_MAX)
+    }
+
+    fn moved(&mut self, octets: usize, now: Duration) {
+        let octets = u32::try_from(octets).unwrap_or(u32::MAX);
+        self.octets = self.octets.saturating_add(octets);
+        if let Some(since) = self.since.take() {
+            self.waited += now.saturating_sub(since);
+        }
     }
 }
 
@@ -47,11 +138,16 @@ impl Body for RequestBody {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        let Some(incoming) = &mut self.incoming else {
-            return Poll::Ready(None);
+        let Poll::Ready(frame) = self.next(cx) else {
+            let until = self.pace.waits(clock::now());
+            self.conn.upload_waits(until);
+            return Poll::Pending;
         };
-        let frame = ready!(Pin::new(&mut *incoming).poll_frame(cx));
-        let ended = frame.is_none() || incoming.is_end_stream();
+        let ended = frame.is_none() || self.is_end_stream();
+        let octets = frame
+            .as_ref()
+            .and_then(|frame| frame.as_ref().ok()?.data_ref());
+        self.pace.moved(octets.map_or(0, Bytes::len), clock::now());
         self.conn.upload_moved();
         if matches!(frame, Some(Err(_))) {
             self.conn.upload_broke();
@@ -63,7 +159,7 @@ impl Body for RequestBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.incoming.as_ref().is_none_or(Body::is_end_stream)
+        self.ahead.is_none() && self.incoming.as_ref().is_none_or(Body::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
@@ -208,5 +304,48 @@ impl Body for AnswerBody {
             }
             Content::App { incoming, .. } => incoming.size_hint(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn s(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    #[test]
+    fn a_client_that_sends_nothing_has_20_s() {
+        let mut pace = Pace::default();
+        assert_eq!(pace.waits(s(100)), s(120));
+        assert_eq!(pace.waits(s(110)), s(120), "however often it is asked");
+    }
+
+    #[test]
+    fn one_that_has_sent_much_may_pause_for_30_s() {
+        let mut pace = Pace::default();
+        pace.moved(1 << 20, s(100));
+        assert_eq!(pace.waits(s(100)), s(130));
+    }
+
+    #[test]
+    fn one_that_sends_an_octet_a_second_is_given_up() {
+        let mut pace = Pace::default();
+        let mut now = s(0);
+        while pace.waits(now) > now {
+            now += s(1);
+            pace.moved(1, now);
+            assert!(now < s(60), "it goes on for ever");
+        }
+        assert!(now >= s(20), "{now:?}");
+    }
+
+    #[test]
+    fn time_in_which_the_app_reads_nothing_does_not_count() {
+        let mut pace = Pace::default();
+        pace.moved(240, s(0));
+        pace.moved(240, s(1_000));
+        assert!(pace.waits(s(2_000)) > s(2_021));
     }
 }

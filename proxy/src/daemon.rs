@@ -18,8 +18,11 @@ use crate::access_log::AccessLog;
 use crate::admin;
 use crate::cli;
 use crate::limits;
+use crate::listen::Front;
 use crate::metrics::Page;
+use crate::peer::Trusted;
 use crate::plane::Plane;
+use crate::tls::Tls;
 use crate::workers::{self, Connections, Running, Workers};
 use configuration::Configuration;
 
@@ -69,14 +72,16 @@ pub(crate) fn run(typed: cli::Run) -> Result<(), Failed> {
 async fn serve(configuration: Arc<Configuration>) -> Result<(), Failed> {
     let settings = configuration.now();
     // Everything that can be refused comes first; nothing is accepted before the table is published.
+    let fronts = fronts(&settings)?;
     let bound = workers::bind(&addresses(&settings), worker_count(&settings)).map_err(usage)?;
     let listening = bound.addresses.clone();
     let admin = admin_listener(&settings).await?;
     let access_log = access_log(&settings.server.access_log)?;
     let runtime = tokio::runtime::Handle::current();
-    let (workers, signals) = Workers::new(bound, &access_log, runtime);
+    let (workers, signals) = Workers::new(bound, &fronts, &access_log, runtime);
     let plane = workers.plane.clone();
-    let control = ControlPlane::open(options(&settings, &configuration, &plane)?).map_err(usage)?;
+    let control =
+        ControlPlane::open(options(&settings, &configuration, &plane, &fronts)?).map_err(usage)?;
     plane.configure(&settings.apps);
     let started = control
         .start(settings.apps.clone(), plane.clone(), signals)
@@ -93,6 +98,7 @@ async fn serve(configuration: Arc<Configuration>) -> Result<(), Failed> {
             running.connections(),
             &access_log,
             handle.swaps(),
+            fronts.clone(),
         );
         tokio::spawn(admin::serve(listener, page));
     }
@@ -107,6 +113,15 @@ fn addresses(settings: &Settings) -> Vec<SocketAddr> {
         .listen
         .iter()
         .map(|listen| listen.address)
+        .collect()
+}
+
+/// What each listener needs besides its socket.
+fn fronts(settings: &Settings) -> Result<Vec<Arc<Front>>, Failed> {
+    let trusted = Trusted::new(&settings.server.trusted);
+    let fronts = settings.listen.iter();
+    fronts
+        .map(|listen| Front::open(listen, &trusted).map(Arc::new).map_err(usage))
         .collect()
 }
 
@@ -141,6 +156,7 @@ fn options(
     settings: &Settings,
     configuration: &Arc<Configuration>,
     plane: &Arc<Plane>,
+    fronts: &[Arc<Front>],
 ) -> Result<Options, Failed> {
     let nowhere = |what: &str, flag: &str| {
         let set = "set it, or $XDG_RUNTIME_DIR and $HOME";
@@ -156,7 +172,8 @@ fn options(
     let users = settings.control.users.clone();
     let mode = settings.control.mode | if users.is_empty() { 0 } else { 0o066 };
     let (configuration, plane) = (configuration.clone(), plane.clone());
-    let reload = Arc::new(move || configuration.reload(&plane));
+    let fronts = fronts.to_vec();
+    let reload = Arc::new(move || configuration.reload(&plane, &fronts));
     Ok(Options {
         state_dir,
         socket,
@@ -172,6 +189,7 @@ fn metrics(
     connections: Connections,
     access_log: &AccessLog,
     swaps: Swaps,
+    fronts: Vec<Arc<Front>>,
 ) -> admin::Metrics {
     let (plane, access_log) = (plane.clone(), access_log.clone());
     let listeners = listening
@@ -190,6 +208,9 @@ fn metrics(
         let mut page = Page::default();
         page.apps(&apps);
         page.swaps(&swaps.counted());
+        let tls = fronts.iter().filter_map(|front| front.tls.as_ref());
+        let expiries: Vec<_> = tls.map(Tls::expiries).collect();
+        page.certificates(expiries.iter().flat_map(|listener| listener.iter()));
         page.process(&listeners, connections.now(), access_log.dropped());
         page.finish()
     })

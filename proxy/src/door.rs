@@ -75,7 +75,7 @@ fn is_probe(app: &App, exchange: &Exchange) -> bool {
 fn arrival(exchange: &Exchange) -> Arrival {
     Arrival {
         method: Methods::one(exchange.head.method.as_str()).bits(),
-        client: share_of(exchange.client),
+        client: share_of(exchange.origin.client),
         bytes: exchange.head_bytes(),
     }
 }

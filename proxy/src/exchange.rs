@@ -1,6 +1,5 @@
 //! One request on its way: its head and body, when it came, from whom, and what the policy found.
 
-use std::net::IpAddr;
 use std::time::Duration;
 
 use bytes::{BufMut, BytesMut};
@@ -9,6 +8,8 @@ use http::{Request, Version, header};
 use http_body::Body;
 use hyper::body::Incoming;
 
+use crate::fronts::Origin;
+use crate::peer::{Peer, Trusted};
 use crate::policy::{self, Facts, Refused};
 
 /// A request that the policy has passed.
@@ -19,7 +20,7 @@ pub(crate) struct Exchange {
     /// None: it has none, or its last octet has gone.
     pub(crate) body: Option<Incoming>,
     pub(crate) facts: Facts,
-    pub(crate) client: IpAddr,
+    pub(crate) origin: Origin,
     /// When its head had come.
     pub(crate) received: Duration,
     /// How long it was held, in all.
@@ -31,19 +32,21 @@ pub(crate) struct Exchange {
 impl Exchange {
     pub(crate) fn new(
         request: Request<Incoming>,
-        client: IpAddr,
+        peer: Peer,
+        trusted: &Trusted,
         received: Duration,
     ) -> Result<Self, Refused> {
         let (mut head, body) = request.into_parts();
         let body = (!body.is_end_stream()).then_some(body);
         let facts = policy::check(&mut head, body.is_some())?;
+        let origin = Origin::of(&head.headers, peer, trusted);
         let version = std::mem::replace(&mut head.version, Version::HTTP_11);
         Ok(Self {
             head,
             version,
             body,
             facts,
-            client,
+            origin,
             received,
             held: Duration::ZERO,
             sent: 0,

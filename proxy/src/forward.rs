@@ -1,6 +1,5 @@
 //! forward: the request goes up, the answer comes down, and what may be tried again is tried again (RFC 9110, 9.2.2).
 
-use std::net::IpAddr;
 use std::rc::Rc;
 
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
@@ -65,7 +64,7 @@ impl Forward<'_> {
     /// Sends the exchange to an instance of the leased release; to another one while that is allowed.
     pub(crate) async fn run(self, mut exchange: Exchange, account: Account) -> Forwarded {
         let target = exchange.head.uri.clone();
-        prepare(&mut exchange, self.app());
+        prepare(&mut exchange, self.app(), self.conn.front().scheme());
         let mut tried = Vec::new();
         let mut last = Loss::ConnectRefused;
         while let Some(instance) = self.lease.choose(&tried, clock::now()) {
@@ -94,6 +93,9 @@ impl Forward<'_> {
                         tried.push(instance);
                     }
                 }
+                Attempt::TimedOut if self.conn.waits_for_client() => {
+                    return Forwarded::Refused(account, policy::SLOW_BODY);
+                }
                 Attempt::TimedOut => return Forwarded::Lost(account, Loss::UpstreamTimeout),
                 Attempt::Failed(_) if self.conn.is_upload_broken() => {
                     return Forwarded::Refused(account, policy::BROKEN_BODY);
@@ -118,6 +120,7 @@ impl Forward<'_> {
             }
         }
         exchange.head.uri = target;
+        exchange.origin.untell(&mut exchange.head.headers);
         Forwarded::Unreachable(Box::new(exchange), account, last)
     }
 
@@ -282,19 +285,12 @@ fn failure(error: &hyper::Error) -> Loss {
     }
 }
 
-/// Puts in the fields that the app gets from us, and takes a stripped prefix off. Whatever a client says of itself in
-/// these fields is not believed.
-fn prepare(exchange: &mut Exchange, app: &App) {
-    const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
-    const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
-    const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+/// Puts in the fields that the app gets from us, and takes a stripped prefix off. What is said in these
+/// fields of a client is believed of trusted fronts only.
+fn prepare(exchange: &mut Exchange, app: &App, scheme: &'static str) {
     const HELD_MS: HeaderName = HeaderName::from_static("x-held-ms");
     let fields = &mut exchange.head.headers;
-    if let Some(host) = fields.get(header::HOST).cloned() {
-        fields.insert(FORWARDED_HOST, host);
-    }
-    fields.insert(FORWARDED_PROTO, HeaderValue::from_static("http"));
-    fields.insert(FORWARDED_FOR, address_value(exchange.client));
+    exchange.origin.tell(fields, scheme);
     if exchange.held.is_zero() {
         fields.remove(HELD_MS);
     } else {
@@ -304,12 +300,6 @@ fn prepare(exchange: &mut Exchange, app: &App) {
     if app.settings.config.strip_prefix {
         strip_prefix(&mut exchange.head.uri, &app.settings.config.paths);
     }
-}
-
-fn address_value(client: IpAddr) -> HeaderValue {
-    // An address is visible ASCII, so the fallback is never taken.
-    HeaderValue::try_from(client.to_canonical().to_string())
-        .unwrap_or_else(|_| HeaderValue::from_static("unknown"))
 }
 
 /// Takes the longest of `prefixes` off the target's path.

@@ -10,12 +10,12 @@ use std::time::Duration;
 
 use bytes::{Buf, Bytes};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 
 use crate::clock;
+use crate::tls::Secured;
 
 /// Shared by the connection step, hyper's connection and a service that watches for the client's leaving.
-pub(crate) type Socket = Rc<RefCell<TcpStream>>;
+pub(crate) type Socket = Rc<RefCell<Secured>>;
 
 /// What a connection is doing, and since when.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,6 +35,8 @@ pub(crate) struct Activity {
     since: Cell<Duration>,
     /// Octets were written and not yet flushed whole.
     unflushed: Cell<bool>,
+    /// Since when the other side takes nothing of what is to be written.
+    stuck: Cell<Option<Duration>>,
 }
 
 impl Activity {
@@ -43,6 +45,7 @@ impl Activity {
             doing: Cell::new(Doing::Idle),
             since: Cell::new(clock::now()),
             unflushed: Cell::new(false),
+            stuck: Cell::new(None),
         }
     }
 
@@ -53,6 +56,19 @@ impl Activity {
 
     pub(crate) fn doing(&self) -> (Doing, Duration) {
         (self.doing.get(), self.since.get())
+    }
+
+    pub(crate) fn stuck(&self) -> Option<Duration> {
+        self.stuck.get()
+    }
+
+    fn wrote<T>(&self, written: Poll<T>) -> Poll<T> {
+        let since = match written {
+            Poll::Ready(_) => None,
+            Poll::Pending => self.stuck.get().or_else(|| Some(clock::now())),
+        };
+        self.stuck.set(since);
+        written
     }
 
     pub(crate) fn is_flushed(&self) -> bool {
@@ -111,7 +127,8 @@ impl AsyncWrite for ClientIo {
         octets: &[u8],
     ) -> Poll<io::Result<usize>> {
         self.activity.unflushed.set(true);
-        Pin::new(&mut *self.socket.borrow_mut()).poll_write(cx, octets)
+        let written = Pin::new(&mut *self.socket.borrow_mut()).poll_write(cx, octets);
+        self.activity.wrote(written)
     }
 
     fn poll_write_vectored(
@@ -120,7 +137,8 @@ impl AsyncWrite for ClientIo {
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         self.activity.unflushed.set(true);
-        Pin::new(&mut *self.socket.borrow_mut()).poll_write_vectored(cx, slices)
+        let written = Pin::new(&mut *self.socket.borrow_mut()).poll_write_vectored(cx, slices);
+        self.activity.wrote(written)
     }
 
     fn is_write_vectored(&self) -> bool {

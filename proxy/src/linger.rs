@@ -7,15 +7,17 @@ use std::time::Duration;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
+use crate::tls::Secured;
+
 /// How long a client may take to close its side.
 const LINGER_MAX: Duration = Duration::from_secs(2);
 
 /// Ends our side, then reads and drops what still comes until the client ends its own.
-pub(crate) async fn close(mut stream: TcpStream) {
+pub(crate) async fn close(mut stream: Secured) {
     if stream.shutdown().await.is_err() {
         return;
     }
-    let _ = tokio::time::timeout(LINGER_MAX, drain(&stream)).await;
+    let _ = tokio::time::timeout(LINGER_MAX, drain(stream.tcp())).await;
 }
 
 /// Reads until the end. The buffer lives between two waits only, so that a lingering connection takes no memory.

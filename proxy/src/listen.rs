@@ -8,10 +8,14 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use holdfast_config::Listen;
 use rustix::io::Errno;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::peer::Trusted;
+use crate::tls::{Secured, Tls, TlsError};
 
 /// Clients that may wait to be accepted, for each socket.
 const BACKLOG: i32 = 4096;
@@ -22,9 +26,50 @@ const KEEPALIVE_PROBES: u32 = 3;
 /// How long accepting pauses when a limit of the system is reached.
 const PAUSE: Duration = Duration::from_millis(50);
 
+/// What is the same for all clients of a listener.
+pub(crate) struct Front {
+    /// None: plain HTTP.
+    pub(crate) tls: Option<Tls>,
+    /// Every request is sent to `https`.
+    pub(crate) redirect: bool,
+    /// What comes first on every connection is a header of the PROXY protocol.
+    pub(crate) proxy_protocol: bool,
+    /// Whose word about a client is believed.
+    pub(crate) trusted: Trusted,
+}
+
+impl Front {
+    /// Reads what the listener needs.
+    pub(crate) fn open(listen: &Listen, trusted: &Trusted) -> Result<Self, TlsError> {
+        Ok(Self {
+            tls: listen.tls.as_ref().map(Tls::open).transpose()?,
+            redirect: listen.redirect,
+            proxy_protocol: listen.proxy_protocol,
+            trusted: trusted.clone(),
+        })
+    }
+
+    /// What a client's URL begins with.
+    pub(crate) fn scheme(&self) -> &'static str {
+        match self.tls {
+            Some(_) => "https",
+            None => "http",
+        }
+    }
+
+    /// The way into the connection: through a handshake, or at once.
+    pub(crate) async fn secure(&self, stream: TcpStream) -> io::Result<Secured> {
+        match &self.tls {
+            Some(tls) => tls.secure(stream).await,
+            None => Ok(Secured::Plain(stream)),
+        }
+    }
+}
+
 /// A client's connection, and the permit that counts it.
 pub(crate) struct Accepted {
     pub(crate) stream: TcpStream,
+    pub(crate) front: Arc<Front>,
     pub(crate) client: SocketAddr,
     pub(crate) permit: OwnedSemaphorePermit,
 }
@@ -72,7 +117,11 @@ pub(crate) fn is_taken(address: SocketAddr) -> io::Result<bool> {
 }
 
 /// The next client. The permit comes first: at the limit clients wait in the kernel's queue, not with us.
-pub(crate) async fn accept(listener: &TcpListener, permits: &Arc<Semaphore>) -> Option<Accepted> {
+pub(crate) async fn accept(
+    listener: &TcpListener,
+    front: &Arc<Front>,
+    permits: &Arc<Semaphore>,
+) -> Option<Accepted> {
     // Closed only when the daemon stops accepting.
     let permit = permits.clone().acquire_owned().await.ok()?;
     loop {
@@ -81,6 +130,7 @@ pub(crate) async fn accept(listener: &TcpListener, permits: &Arc<Semaphore>) -> 
                 prepare(&stream);
                 return Some(Accepted {
                     stream,
+                    front: front.clone(),
                     client,
                     permit,
                 });

@@ -2,13 +2,14 @@
 //! text.
 
 use std::fmt::Write;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use holdfast_control::Counted;
 use holdfast_control::plane::Traffic;
 
 use crate::counters::{BUCKETS_US, Distribution, Loss, SHED};
 use crate::plane::Survey;
+use crate::tls::Expiry;
 
 /// One page of metrics in the making.
 #[derive(Default)]
@@ -152,6 +153,18 @@ impl Page {
             &[],
             swaps.generations.values().sum::<u64>(),
         );
+    }
+
+    /// When the listeners' certificates end.
+    pub(crate) fn certificates<'a>(&mut self, expiries: impl Iterator<Item = &'a Expiry>) {
+        let name = "holdfast_certificate_expiry_timestamp_seconds";
+        self.family(name, "gauge", "When a certificate ends, in Unix time.");
+        for Expiry { name: host, at } in expiries {
+            let at = at
+                .duration_since(SystemTime::UNIX_EPOCH)
+                .unwrap_or_default();
+            self.sample(name, &[("name", host)], at.as_secs());
+        }
     }
 
     /// What is known of the process.

@@ -8,6 +8,8 @@ use http::request::Parts;
 use http::uri::{PathAndQuery, Uri};
 use http::{Method, StatusCode, Version};
 
+use crate::fronts;
+
 /// Longest target that is taken, in octets.
 pub(crate) const TARGET_BYTES_MAX: usize = 8 * 1024;
 /// Most fields in a head.
@@ -28,6 +30,12 @@ pub(crate) const BROKEN_BODY: Refused = Refused {
     detail: "the body ends early or is not framed as announced",
 };
 
+/// Its body comes too slowly, or not at all.
+pub(crate) const SLOW_BODY: Refused = Refused {
+    status: StatusCode::REQUEST_TIMEOUT,
+    detail: "the body pauses for more than 30 s, or comes at less than 240 octets a second",
+};
+
 /// What the rest of the way must know of the fields that are gone.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Facts {
@@ -43,6 +51,9 @@ pub(crate) struct Facts {
 
 /// Checks the head and makes it fit to be forwarded.
 pub(crate) fn check(head: &mut Parts, has_body: bool) -> Result<Facts, Refused> {
+    if head.version == Version::HTTP_2 {
+        translate_http2(head)?;
+    }
     check_fields(head)?;
     check_framing(head)?;
     let host = settle_target(head)?;
@@ -62,6 +73,36 @@ pub(crate) fn check(head: &mut Parts, has_body: bool) -> Result<Facts, Refused> 
     })
 }
 
+/// Makes an HTTP/2 head mean the same in HTTP/1.1 (RFC 9113, 8.3.1 and 8.2.3): Host from `:authority`, cookies in one
+/// field. Fields of a connection never get here: the framing layer refuses them (8.2.2).
+fn translate_http2(head: &mut Parts) -> Result<(), Refused> {
+    if let Some(authority) = head.uri.authority() {
+        let disagrees = |host: &HeaderValue| {
+            !host
+                .as_bytes()
+                .eq_ignore_ascii_case(authority.as_str().as_bytes())
+        };
+        if head.headers.get(header::HOST).is_some_and(disagrees) {
+            return refuse(StatusCode::BAD_REQUEST, ":authority and Host disagree");
+        }
+        if let Ok(host) = HeaderValue::from_str(authority.as_str()) {
+            head.headers.entry(header::HOST).or_insert(host);
+        }
+    }
+    let crumbs: Vec<&[u8]> = head
+        .headers
+        .get_all(header::COOKIE)
+        .iter()
+        .map(HeaderValue::as_bytes)
+        .collect();
+    if crumbs.len() > 1
+        && let Ok(cookie) = HeaderValue::from_bytes(&crumbs.join(&b"; "[..]))
+    {
+        head.headers.insert(header::COOKIE, cookie);
+    }
+    Ok(())
+}
+
 /// Takes out the fields that `Connection` names and the fixed hop-by-hop ones (RFC 9110, 7.6.1). Fields that framing,
 /// routing or authority rest on stay, whoever names them.
 pub(crate) fn strip_hop_by_hop(fields: &mut HeaderMap) {
@@ -79,12 +120,17 @@ pub(crate) fn strip_hop_by_hop(fields: &mut HeaderMap) {
     }
 }
 
-const KEPT: [HeaderName; 5] = [
+const KEPT: [HeaderName; 9] = [
     header::HOST,
     header::CONTENT_LENGTH,
     header::COOKIE,
     header::AUTHORIZATION,
     header::TRANSFER_ENCODING,
+    // A client could else have taken out what a front says of it.
+    header::FORWARDED,
+    fronts::FORWARDED_FOR,
+    fronts::FORWARDED_PROTO,
+    fronts::FORWARDED_HOST,
 ];
 
 const HOP_BY_HOP: [HeaderName; 7] = [
@@ -216,6 +262,11 @@ fn one_host(head: &Parts) -> Result<Option<&HeaderValue>, Refused> {
         return refuse(StatusCode::BAD_REQUEST, "no Host");
     }
     Ok(first)
+}
+
+/// Whether it is `uri-host [":" port]`.
+pub(crate) fn is_host(text: &str) -> bool {
+    HeaderValue::from_str(text).is_ok_and(|value| host_name(Some(&value)).is_ok())
 }
 
 /// The routing name of `uri-host [":" port]`; empty for no Host (HTTP/1.0).

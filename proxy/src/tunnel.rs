@@ -5,10 +5,10 @@ use bytes::Bytes;
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncWriteExt, copy_bidirectional_with_sizes};
-use tokio::net::TcpStream;
 
 use crate::account::Account;
 use crate::lease::Lease;
+use crate::tls::Secured;
 
 /// Octets copied at a time, each way.
 const COPY_BYTES: usize = 16 * 1024;
@@ -22,7 +22,7 @@ pub(crate) struct Tunnel {
 
 impl Tunnel {
     /// Copies until the end. `front` are octets of the client that were read already.
-    pub(crate) async fn run(self, mut client: TcpStream, front: Bytes) {
+    pub(crate) async fn run(self, mut client: Secured, front: Bytes) {
         let Self {
             upgrade,
             lease,

@@ -29,6 +29,8 @@ const IDLE_MAX: Duration = Duration::from_millis(1500);
 const IDLE_MAX_UNSAFE: Duration = Duration::from_secs(1);
 /// Idle connections kept for one instance.
 const IDLE_PER_INSTANCE_MAX: usize = 1024;
+/// So much of an answer is read ahead of a client that does not take it; no head of an answer may be longer.
+const ANSWER_AHEAD_MAX: usize = 64 << 10;
 /// Unacknowledged octets for so long: the instance has vanished.
 const USER_TIMEOUT: Duration = Duration::from_secs(20);
 
@@ -217,6 +219,7 @@ where
 {
     let (sender, connection) = http1::Builder::new()
         .max_headers(256)
+        .max_buf_size(ANSWER_AHEAD_MAX)
         .handshake(TokioIo::new(stream))
         .await
         .map_err(ConnectError::Handshake)?;

@@ -4,6 +4,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use holdfast_control::plane::Signal;
+use http::uri::PathAndQuery;
 use http::{HeaderName, HeaderValue, Request, Response, header};
 use http_body::Body;
 use hyper::body::Incoming;
@@ -31,7 +32,12 @@ pub(crate) async fn take(conn: Rc<Conn>, request: Request<Incoming>) -> Response
     let accept = request.headers().get(header::ACCEPT).cloned();
     let has_body = !request.body().is_end_stream();
     let traveller = Traveller { conn, accept };
-    let (mut response, sound) = match Exchange::new(request, traveller.conn.client(), received) {
+    let conn = &traveller.conn;
+    let exchange = Exchange::new(request, conn.peer(), &conn.front().trusted, received);
+    let (mut response, sound) = match exchange {
+        Ok(exchange) if conn.front().redirect && !exchange.origin.came_over_tls() => {
+            (traveller.redirect(&exchange), true)
+        }
         Ok(exchange) => (traveller.set_out(exchange, resumed).await, true),
         Err(refused) => {
             let account = Account::open(traveller.conn.worker.clone(), received, None);
@@ -42,7 +48,8 @@ pub(crate) async fn take(conn: Rc<Conn>, request: Request<Incoming>) -> Response
     // Whoever is refused before its body was read cannot use the connection again: hyper closes it. And who sends what
     // is not sound may mean something else by what comes next than we do.
     let unread = has_body && response.body().is_own();
-    if unread || !sound || traveller.conn.worker.stop.is_stopping() {
+    let is_last = unread || !sound || traveller.conn.worker.stop.is_stopping();
+    if is_last && traveller.conn.is_http1() {
         response
             .headers_mut()
             .insert(header::CONNECTION, HeaderValue::from_static("close"));
@@ -58,6 +65,22 @@ struct Traveller {
 }
 
 impl Traveller {
+    /// The same address under `https`, at its usual port.
+    fn redirect(&self, exchange: &Exchange) -> Response<AnswerBody> {
+        let account = Account::open(self.conn.worker.clone(), exchange.received, None);
+        let mut response = self.answer(account, Reason::HttpsOnly);
+        let target = exchange
+            .head
+            .uri
+            .path_and_query()
+            .map_or("/", PathAndQuery::as_str);
+        let location = format!("https://{}{target}", exchange.facts.host);
+        if let Ok(location) = HeaderValue::try_from(location) {
+            response.headers_mut().insert(header::LOCATION, location);
+        }
+        response
+    }
+
     /// Begins the way, or goes on with it after a wait.
     async fn set_out(
         &self,
@@ -198,7 +221,7 @@ impl Traveller {
         exchange: &mut Exchange,
         account: &mut Account,
     ) -> Turn<Cause> {
-        if exchange.is_parkable() && self.conn.is_flushed() {
+        if exchange.is_parkable() && self.conn.can_park() {
             let empty = Account::open(self.conn.worker.clone(), exchange.received, None);
             let account = std::mem::replace(account, empty);
             self.conn.park(Parked::new(ticket, exchange, account));
@@ -256,7 +279,7 @@ fn identify(exchange: &mut Exchange) -> HeaderValue {
 
 fn line(exchange: &Exchange, request_id: &HeaderValue) -> Line {
     Line {
-        client: exchange.client,
+        client: exchange.origin.client,
         method: exchange.head.method.clone(),
         host: exchange.facts.host.clone(),
         path: exchange.head.uri.path().to_owned(),

@@ -15,7 +15,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::access_log::AccessLog;
 use crate::connection;
-use crate::listen;
+use crate::listen::{self, Front};
 use crate::stop::Stop;
 use crate::table::{Published, Reader};
 use crate::upstream::Pool;
@@ -42,7 +42,7 @@ pub(crate) enum Mail {
 /// What a worker needs to begin.
 pub(crate) struct Start {
     pub(crate) index: usize,
-    pub(crate) listeners: Vec<Socket>,
+    pub(crate) listeners: Vec<(Socket, Arc<Front>)>,
     pub(crate) published: Arc<Published>,
     pub(crate) permits: Arc<Semaphore>,
     pub(crate) access_log: AccessLog,
@@ -83,7 +83,7 @@ async fn work(start: Start) {
         stop: stop.clone(),
     });
     let connections = TaskTracker::new();
-    for listener in listeners {
+    for (listener, front) in listeners {
         let listener = match TcpListener::from_std(listener.into()) {
             Ok(listener) => listener,
             Err(error) => {
@@ -93,6 +93,7 @@ async fn work(start: Start) {
         };
         let accepting = accept(
             listener,
+            front,
             permits.clone(),
             worker.clone(),
             connections.clone(),
@@ -109,6 +110,7 @@ async fn work(start: Start) {
 /// Accepts until the daemon stops. The listener stays open: who waits in its queue may be served by a successor.
 async fn accept(
     listener: TcpListener,
+    front: Arc<Front>,
     permits: Arc<Semaphore>,
     worker: Rc<Worker>,
     connections: TaskTracker,
@@ -117,7 +119,7 @@ async fn accept(
         let accepted = tokio::select! {
             biased;
             () = worker.stop.stopped() => break,
-            accepted = listen::accept(&listener, &permits) => accepted,
+            accepted = listen::accept(&listener, &front, &permits) => accepted,
         };
         let Some(accepted) = accepted else {
             break;

@@ -12,7 +12,7 @@ use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use crate::access_log::AccessLog;
 use crate::limits;
-use crate::listen;
+use crate::listen::{self, Front};
 use crate::plane::Plane;
 use crate::stop::Stop;
 use crate::table::{Published, Table};
@@ -79,19 +79,25 @@ pub(crate) struct Running {
 
 impl Workers {
     /// `runtime` is where drains and releases are waited for.
-    pub(crate) fn new(bound: Bound, access_log: &AccessLog, runtime: Handle) -> (Self, Signals) {
+    /// `fronts`: for each address, what its clients meet.
+    pub(crate) fn new(
+        bound: Bound,
+        fronts: &[Arc<Front>],
+        access_log: &AccessLog,
+        runtime: Handle,
+    ) -> (Self, Signals) {
         let (signaller, signals) = signals();
         let published = Arc::new(Published::new(Table::default()));
         let stop = Stop::default();
         let connections_max = limits::connections_max();
         let permits = Arc::new(Semaphore::new(connections_max));
         let (mut mail, mut starts) = (Vec::new(), Vec::new());
-        for (index, listeners) in bound.sockets.into_iter().enumerate() {
+        for (index, sockets) in bound.sockets.into_iter().enumerate() {
             let (to_worker, from_plane) = mpsc::channel(MAIL_MAX);
             mail.push(to_worker);
             starts.push(Start {
                 index,
-                listeners,
+                listeners: sockets.into_iter().zip(fronts.iter().cloned()).collect(),
                 published: published.clone(),
                 permits: permits.clone(),
                 access_log: access_log.clone(),

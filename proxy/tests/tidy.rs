@@ -104,6 +104,12 @@ fn only_the_table_names_arc_swap() {
 }
 
 #[test]
+fn only_the_tls_step_names_rustls() {
+    let expected = ["tls.rs", "tls/certificates.rs"].map(|file| format!("proxy/src/{file}"));
+    assert_eq!(proxy_files_that_name("rustls"), BTreeSet::from(expected));
+}
+
+#[test]
 fn socket_options_are_set_in_four_places() {
     let expected = ["listen", "upstream", "worker", "workers"];
     let expected = expected.map(|name| format!("proxy/src/{name}.rs"));

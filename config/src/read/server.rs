@@ -3,19 +3,25 @@
 use std::path::PathBuf;
 
 use crate::table::Table;
-use crate::{AccessLog, Server};
+use crate::value::Value;
+use crate::{AccessLog, Network, Server};
 
 /// More threads than any machine has cores are a slip.
 const WORKERS_MAX: u64 = 1024;
+/// So many networks may be trusted; each is looked at for every connection.
+const TRUSTED_MAX: usize = 256;
 
 pub(super) fn read(mut table: Table<'_>) -> Server {
     let workers = table.value("workers", "0").count(0..=WORKERS_MAX);
     let state_dir = table.value("state_dir", r#""/var/lib/holdfast""#);
     let access_log = table.value("access_log", r#""stdout""#);
+    let trusted = table.value("trusted", r#"["10.0.0.0/8"]"#);
+    let trusted = trusted.items(TRUSTED_MAX).into_iter();
     let server = Server {
         workers: workers.unwrap_or(0) as usize,
         state_dir: state_dir.parsed(|text| absolute(text, PATH_MAX)),
         access_log: access_log.parsed(access_log_of).unwrap_or_default(),
+        trusted: trusted.filter_map(network).collect(),
     };
     table.end();
     server
@@ -51,4 +57,15 @@ fn access_log_of(text: &str) -> Result<AccessLog, String> {
             Err("it is `off`, `stdout`, or the path of a file that begins with a slash".to_owned())
         }
     }
+}
+
+fn network(value: Value<'_>) -> Option<Network> {
+    let network = value.parsed(Network::parse)?;
+    if network.is_everything() {
+        value.warn(
+            format!("everybody is trusted: {network} has every address"),
+            "whoever connects can take any address, and any share of a hold",
+        );
+    }
+    Some(network)
 }

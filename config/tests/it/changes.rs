@@ -25,8 +25,8 @@ fn nothing_has_changed_between_a_file_and_itself() {
 
 #[test]
 fn every_changed_key_is_named_with_both_values() {
-    let after = "listen = [{ address = \"127.0.0.1:81\" }, { address = \"127.0.0.1:82\" }]\n\
-                 server.access_log = \"stdout\"\n\
+    let after = "listen = [{ address = \"127.0.0.1:81\" }, { address = \"127.0.0.1:82\", proxy_protocol = true }]\n\
+                 server = { access_log = \"stdout\", trusted = [\"10.0.0.0/8\"] }\n\
                  [app.web]\nhosts = [\"a.example\"]\nrelease_header = false\n\
                  hold = { max_wait = \"1m\", max_bytes = \"1GiB\", resume_rate = 9 }\n\
                  release = { id = \"a\", instances = [\"unix:/run/a\"] }\n\

@@ -62,6 +62,7 @@ listen = "127.0.0.1:9900"         # /metrics, /healthz, dashboard; off unless na
 
 [[listen]]
 address = "0.0.0.0:443"
+tls = { certificate = "cert.pem", key = "key.pem" }
 
 [app.web]
 hosts = ["shop.example.com", "*.shop.example.com"]   # empty: every host
@@ -116,10 +117,10 @@ fn the_documented_values_are_the_defaults() {
 fn every_key_reaches_the_settings() {
     let settings = sound(
         r#"
-        server = { workers = 2, state_dir = "/s", access_log = "/log" }
+        server = { workers = 2, state_dir = "/s", access_log = "/log", trusted = ["10.0.0.0/8", "fd00::/8", "127.0.0.1"] }
         control = { socket = "/c", mode = "660", users = ["a", "1000"] }
         admin.listen = "127.0.0.1:1"
-        listen = [{ address = "127.0.0.1:0" }, { address = "[::1]:0" }]
+        listen = [{ address = "127.0.0.1:0" }, { address = "[::1]:0", proxy_protocol = true }]
         [app.api]
         hosts = ["API.example.com", "[0::1]"]
         paths = ["/v1/", "/v2"]
@@ -169,7 +170,7 @@ fn the_same_path_may_belong_to_different_hosts() {
 
 #[test]
 fn what_is_hardly_meant_is_a_warning() {
-    let text = "[admin]\nlisten = \"0.0.0.0:9900\"\n[[listen]]\naddress = \"127.0.0.1:0\"\n\
+    let text = "[server]\ntrusted = [\"0.0.0.0/0\"]\n[admin]\nlisten = \"0.0.0.0:9900\"\n[[listen]]\naddress = \"127.0.0.1:0\"\n\
                 [app.web.hold]\nmax_bytes = \"1MiB\"\nmax_wait = \"4s\"\n\
                 [app.web.timeouts]\nboot = \"3s\"\n";
     let checked = Settings::parse(text, "holdfast.toml").unwrap();

@@ -1,6 +1,6 @@
 //! The configuration that is in force, and how another one takes its place: whole, or not at all.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use holdfast_config::{Overrides, Settings, resolve_instance};
 use holdfast_control::Reloaded;
@@ -8,7 +8,9 @@ use swap_core::Release;
 
 use super::{Failed, usage};
 use crate::cli;
+use crate::listen::Front;
 use crate::plane::Plane;
+use crate::tls::{Reread, Tls};
 
 /// The id of a first release that is given as `--upstream`.
 const INITIAL: &str = "initial";
@@ -33,9 +35,12 @@ impl Configuration {
             .clone()
     }
 
-    /// Reads it anew and gives it to the data plane.
-    pub(crate) fn reload(&self, plane: &Plane) -> Result<Reloaded, String> {
+    /// Reads it anew, with the certificates of the running listeners, and gives it to the data plane.
+    pub(crate) fn reload(&self, plane: &Plane, fronts: &[Arc<Front>]) -> Result<Reloaded, String> {
         let newer = settings(&self.typed)?;
+        let tls = fronts.iter().filter_map(|front| front.tls.as_ref());
+        let reread: Result<Vec<_>, _> = tls.map(Tls::look_again).collect();
+        let reread = reread.map_err(|error| error.to_string())?;
         let mut now = self.now.lock().unwrap_or_else(PoisonError::into_inner);
         let changes = now.changes(&newer);
         let line = |change: &holdfast_config::Change| {
@@ -53,6 +58,7 @@ impl Configuration {
             lines.join("\n")
         };
         plane.configure(&newer.apps);
+        reread.into_iter().for_each(Reread::take_effect);
         tracing::info!("reloaded: {diff}");
         let apps = newer.apps.clone();
         *now = newer;

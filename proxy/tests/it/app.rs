@@ -30,7 +30,7 @@ pub(crate) struct App {
 }
 
 impl App {
-    /// Answers `name` to everything; `/slow/MS` after so many milliseconds; `/up` with 200.
+    /// Answers `name` to everything; `/slow/MS` after so many milliseconds; `/big/N` with N MiB; `/up` with 200.
     pub(crate) async fn start(name: &'static str) -> Self {
         Self::start_at(name, "127.0.0.1:0".parse().unwrap()).await
     }
@@ -117,6 +117,10 @@ async fn answer(
     });
     if let Some(ms) = target.strip_prefix("/slow/") {
         tokio::time::sleep(Duration::from_millis(ms.parse().unwrap())).await;
+    }
+    if let Some(mebibytes) = target.strip_prefix("/big/") {
+        let octets = mebibytes.parse::<usize>().unwrap() << 20;
+        return Ok(Response::new(Full::from(vec![b'x'; octets])));
     }
     Ok(Response::new(Full::from(content)))
 }

@@ -1,10 +1,10 @@
 //! A client that says exactly what it is told, and reads answers octet by octet.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 
 /// No test waits longer for anything.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
@@ -41,7 +41,17 @@ impl Answer {
 
 impl Client {
     pub(crate) async fn connect(to: SocketAddr) -> Self {
-        let stream = TcpStream::connect(to).await.unwrap();
+        Self::over(TcpStream::connect(to).await.unwrap())
+    }
+
+    /// The same from another address of this machine.
+    pub(crate) async fn connect_from(from: IpAddr, to: SocketAddr) -> Self {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind((from, 0).into()).unwrap();
+        Self::over(socket.connect(to).await.unwrap())
+    }
+
+    fn over(stream: TcpStream) -> Self {
         stream.set_nodelay(true).unwrap();
         Self {
             stream,
@@ -71,7 +81,11 @@ impl Client {
 
     /// The next answer (with a length), or a panic that shows what came instead.
     pub(crate) async fn answer(&mut self) -> Answer {
-        match tokio::time::timeout(PATIENCE, self.try_answer()).await {
+        self.answer_within(PATIENCE).await
+    }
+
+    pub(crate) async fn answer_within(&mut self, patience: Duration) -> Answer {
+        match tokio::time::timeout(patience, self.try_answer()).await {
             Ok(Some(answer)) => answer,
             Ok(None) => panic!("closed after {:?}", String::from_utf8_lossy(&self.read)),
             Err(_) => panic!("no answer but {:?}", String::from_utf8_lossy(&self.read)),
@@ -140,8 +154,17 @@ fn find(octets: &[u8], wanted: &[u8]) -> Option<usize> {
 }
 
 /// Waits, with a deadline, until `holds` says so.
-pub(crate) async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
-    let deadline = tokio::time::Instant::now() + PATIENCE;
+pub(crate) async fn until(what: &str, holds: impl AsyncFnMut() -> bool) {
+    until_within(PATIENCE, what, holds).await;
+}
+
+/// The same with another deadline.
+pub(crate) async fn until_within(
+    patience: Duration,
+    what: &str,
+    mut holds: impl AsyncFnMut() -> bool,
+) {
+    let deadline = tokio::time::Instant::now() + patience;
     while !holds().await {
         assert!(
             tokio::time::Instant::now() < deadline,

@@ -30,15 +30,20 @@ impl Daemon {
 
     /// With more flags, and the text of a configuration (none if empty).
     pub(crate) async fn start(flags: &[&str], config: &str) -> Self {
+        Self::run(flags, config, Some("127.0.0.1:0".parse().unwrap()))
+    }
+
+    /// The same with the listeners of the configuration, of which the first one is talked to.
+    pub(crate) fn start_as_configured(flags: &[&str], config: &str) -> Self {
+        Self::run(flags, config, None)
+    }
+
+    fn run(flags: &[&str], config: &str, listen: Option<SocketAddr>) -> Self {
         let home = tempfile::tempdir().unwrap();
         let mut flags: Vec<String> = flags.iter().map(ToString::to_string).collect();
-        if !config.is_empty() {
-            let path = home.path().join("holdfast.toml");
-            std::fs::write(&path, config).unwrap();
-            flags.push(format!("--config={}", path.display()));
-        }
+        flags.extend(written(&home, config));
         let socket = home.path().join("control.sock");
-        let child = spawn(&home, &flags, "127.0.0.1:0".parse().unwrap());
+        let child = spawn(&home, &flags, listen);
         let address = "0.0.0.0:0".parse().unwrap();
         let mut daemon = Self {
             child,
@@ -51,11 +56,21 @@ impl Daemon {
         daemon
     }
 
+    /// What it says when it refuses this configuration.
+    pub(crate) fn refused(config: &str) -> String {
+        let home = tempfile::tempdir().unwrap();
+        let flags: Vec<String> = written(&home, config).into_iter().collect();
+        let child = spawn(&home, &flags, None);
+        let output = child.wait_with_output().unwrap();
+        assert_eq!(output.status.code(), Some(2));
+        String::from_utf8(output.stderr).unwrap()
+    }
+
     /// Ends it as a power cut would, and starts it again on the same state and address.
     pub(crate) fn kill_and_start_again(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
-        self.child = spawn(&self.home, &self.flags, self.address);
+        self.child = spawn(&self.home, &self.flags, Some(self.address));
         assert_eq!(ready_at(&mut self.child), self.address);
     }
 
@@ -128,7 +143,14 @@ impl Daemon {
     }
 }
 
-fn spawn(home: &TempDir, flags: &[String], listen: SocketAddr) -> Child {
+/// The flag that names the configuration, which is written down.
+fn written(home: &TempDir, config: &str) -> Option<String> {
+    let path = home.path().join("holdfast.toml");
+    std::fs::write(&path, config).unwrap();
+    (!config.is_empty()).then(|| format!("--config={}", path.display()))
+}
+
+fn spawn(home: &TempDir, flags: &[String], listen: Option<SocketAddr>) -> Child {
     let mut command = Command::new(env!("CARGO_BIN_EXE_holdfast"));
     command
         .arg("run")
@@ -136,7 +158,7 @@ fn spawn(home: &TempDir, flags: &[String], listen: SocketAddr) -> Child {
         .arg("--control")
         .arg(home.path().join("control.sock"));
     command.arg("--state-dir").arg(home.path().join("state"));
-    command.arg(format!("--listen={listen}"));
+    command.args(listen.map(|listen| format!("--listen={listen}")));
     if !flags.iter().any(|flag| flag.starts_with("--workers")) {
         command.arg("--workers=2");
     }

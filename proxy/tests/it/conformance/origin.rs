@@ -97,7 +97,7 @@ async fn listen(
     script: Arc<Mutex<Option<Script>>>,
 ) {
     let mut left = Vec::new();
-    let mut piece = [0; 65_536];
+    let mut piece = vec![0; 65_536];
     while let Ok(len) = stream.read(&mut piece).await {
         if len == 0 {
             return;

@@ -45,7 +45,7 @@ impl Talk {
     /// Sends more; reads meanwhile, so that neither side waits for the other.
     pub(super) async fn say(&mut self, octets: &[u8]) {
         let (mut reader, mut writer) = self.stream.split();
-        let mut piece = [0; 65_536];
+        let mut piece = vec![0; 65_536];
         let writing = writer.write_all(octets);
         tokio::pin!(writing);
         loop {
@@ -62,7 +62,7 @@ impl Talk {
     /// Reads until the connection ends or so many final answers are there, for so long at most.
     pub(super) async fn until(&mut self, answers: usize, patience: Duration) {
         let deadline = Instant::now() + patience;
-        let mut piece = [0; 65_536];
+        let mut piece = vec![0; 65_536];
         while !self.got.closed && self.answers().len() < answers {
             let left = deadline.saturating_duration_since(Instant::now());
             match timeout(left, self.stream.read(&mut piece)).await {

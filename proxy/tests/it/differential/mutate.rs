@@ -96,6 +96,7 @@ impl Seeds {
 }
 
 /// One bit is another.
+#[expect(clippy::ptr_arg, reason = "a Mutation, and others change the length")]
 fn flip(octets: &mut Vec<u8>, _: &Seeds, random: &mut Rng) {
     if let Some(octet) = random.choice(octets.iter_mut()) {
         *octet ^= 1 << random.u8(..8);
@@ -165,6 +166,7 @@ fn join(octets: &mut Vec<u8>, seeds: &Seeds, random: &mut Rng) {
 }
 
 /// One letter of the other case.
+#[expect(clippy::ptr_arg, reason = "a Mutation, and others change the length")]
 fn change_case(octets: &mut Vec<u8>, _: &Seeds, random: &mut Rng) {
     let letters = octets.iter_mut().filter(|it| it.is_ascii_alphabetic());
     if let Some(letter) = random.choice(letters.collect::<Vec<_>>()) {

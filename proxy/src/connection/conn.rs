@@ -1,0 +1,256 @@
+//! What the requests of one connection share, and what a request and its connection have to tell each other.
+
+use std::cell::{Cell, RefCell};
+use std::future::poll_fn;
+use std::rc::{Rc, Weak};
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use bytes::BytesMut;
+use hyper::body::Incoming;
+use swap_core::Cause;
+use swap_gate::Turn;
+use tokio::net::TcpStream;
+
+use crate::account::Account;
+use crate::clock;
+use crate::door::Ticket;
+use crate::exchange::Exchange;
+use crate::http2;
+use crate::io::{Activity, Doing};
+use crate::listen::Front;
+use crate::peer::Peer;
+use crate::tls::Secured;
+use crate::tunnel::Tunnel;
+use crate::worker::Worker;
+
+/// What the requests of one connection share.
+pub(crate) struct Conn {
+    pub(crate) worker: Rc<Worker>,
+    peer: Peer,
+    pub(super) activity: Rc<Activity>,
+    pub(super) socket: RefCell<Weak<RefCell<Secured>>>,
+    front: Arc<Front>,
+    /// When the app's answer is overdue, and how long it may take.
+    pub(super) due: Cell<Option<Due>>,
+    pub(super) errand: RefCell<Errand>,
+    pub(super) overdue: Cell<bool>,
+    upload_broke: Cell<bool>,
+    waits_for_client: Cell<bool>,
+    /// One request of many on its connection (HTTP/2).
+    stream: Option<http2::Running>,
+}
+
+/// What a request asks its connection to do with itself, or the connection hands to its next request.
+#[derive(Default)]
+pub(super) enum Errand {
+    #[default]
+    None,
+    Park(Parked),
+    Resume(Resumed),
+    Tunnel(Tunnel),
+    Close,
+}
+
+/// When something is overdue, and how long it may take from its last sign of life.
+#[derive(Clone, Copy)]
+pub(super) struct Due {
+    pub(super) at: Duration,
+    allowed: Duration,
+}
+
+/// A request that waits apart from hyper's connection.
+pub(crate) struct Parked {
+    pub(super) ticket: Ticket,
+    /// As text, to be parsed once more.
+    pub(super) head: BytesMut,
+    /// Holds what hyper has read ahead of the body.
+    pub(super) body: Option<Incoming>,
+    pub(super) received: Duration,
+    pub(super) held: Duration,
+    pub(super) sent: u32,
+    pub(super) account: Account,
+}
+
+/// The same request when its wait is over.
+pub(crate) struct Resumed {
+    pub(crate) turn: Turn<Cause>,
+    pub(crate) received: Duration,
+    pub(crate) held: Duration,
+    pub(crate) sent: u32,
+    pub(crate) account: Account,
+}
+
+impl Parked {
+    pub(crate) fn new(ticket: Ticket, exchange: &mut Exchange, account: Account) -> Self {
+        let head = exchange.serialize_head();
+        let body = exchange.take().1;
+        let Exchange {
+            received,
+            held,
+            sent,
+            ..
+        } = *exchange;
+        Self {
+            ticket,
+            head,
+            body,
+            received,
+            held,
+            sent,
+            account,
+        }
+    }
+}
+
+impl Conn {
+    pub(super) fn new(worker: Rc<Worker>, front: Arc<Front>, peer: Peer) -> Self {
+        Self {
+            worker,
+            front,
+            peer,
+            activity: Rc::new(Activity::new()),
+            socket: RefCell::default(),
+            due: Cell::new(None),
+            overdue: Cell::new(false),
+            upload_broke: Cell::new(false),
+            waits_for_client: Cell::new(false),
+            stream: None,
+            errand: RefCell::default(),
+        }
+    }
+
+    /// For one request of many on the connection `of`.
+    pub(crate) fn of_stream(of: &Self, stream: http2::Running) -> Self {
+        Self {
+            stream: Some(stream),
+            ..Self::new(of.worker.clone(), of.front.clone(), of.peer)
+        }
+    }
+
+    /// Whether there is one request at a time on this connection, which ends with it where that is asked for (HTTP/1).
+    pub(crate) fn is_http1(&self) -> bool {
+        self.stream.is_none()
+    }
+
+    /// Who is at the other end.
+    pub(crate) fn peer(&self) -> Peer {
+        self.peer
+    }
+
+    /// What all clients of its listener meet.
+    pub(crate) fn front(&self) -> &Front {
+        &self.front
+    }
+
+    /// A request has come; says when.
+    pub(crate) fn request_began(&self) -> Duration {
+        self.activity.begin(Doing::Request);
+        self.activity.doing().1
+    }
+
+    pub(crate) fn answer_ended(&self) {
+        self.activity.begin(Doing::Idle);
+    }
+
+    /// Whether it can be taken apart: it is all this request's, and everything written so far has left hyper's buffer.
+    pub(crate) fn can_park(&self) -> bool {
+        self.is_http1() && self.activity.is_flushed()
+    }
+
+    /// The head of the app's answer must come within `allowed`, counted from the last octet of the upload.
+    pub(crate) fn await_answer(&self, allowed: Duration) {
+        self.due.set(Some(Due {
+            at: clock::now() + allowed,
+            allowed,
+        }));
+        self.overdue.set(false);
+    }
+
+    pub(crate) fn stop_waiting(&self) {
+        self.due.set(None);
+    }
+
+    /// An octet of the upload has come, or its end: the app has its time from now on.
+    pub(crate) fn upload_moved(&self) {
+        self.waits_for_client.set(false);
+        if let Some(Due { allowed, .. }) = self.due.get() {
+            self.due.set(Some(Due {
+                at: clock::now() + allowed,
+                allowed,
+            }));
+        }
+    }
+
+    /// The app wants more of the upload than the client has sent; it must come by `until`.
+    pub(crate) fn upload_waits(&self, until: Duration) {
+        self.waits_for_client.set(true);
+        if let Some(due) = self.due.get() {
+            self.due.set(Some(Due { at: until, ..due }));
+        }
+    }
+
+    /// Whether it is the client that is waited for, and not the app.
+    pub(crate) fn waits_for_client(&self) -> bool {
+        self.waits_for_client.get()
+    }
+
+    /// The client's body has ended in the middle, or is not framed as HTTP asks.
+    pub(crate) fn upload_broke(&self) {
+        self.upload_broke.set(true);
+    }
+
+    /// Whether it has. Nothing comes after that on this connection.
+    pub(crate) fn is_upload_broken(&self) -> bool {
+        self.upload_broke.get()
+    }
+
+    /// Resolves when the answer is overdue. For HTTP/1 the connection step keeps the time and polls us then.
+    pub(crate) async fn overdue(&self) {
+        while let (Some(Due { at, .. }), false) = (self.due.get(), self.is_http1()) {
+            if at <= clock::now() {
+                return;
+            }
+            tokio::time::sleep_until(clock::instant(at).into()).await;
+        }
+        poll_fn(|_| {
+            if self.overdue.get() {
+                Poll::Ready(())
+            } else {
+                Poll::Pending
+            }
+        })
+        .await;
+    }
+
+    /// Asks the connection step to take hyper's connection apart and wait.
+    pub(crate) fn park(&self, parked: Parked) {
+        self.errand.replace(Errand::Park(parked));
+    }
+
+    /// Asks the connection step to copy octets once the answer at hand is written.
+    pub(crate) fn begin_tunnel(&self, tunnel: Tunnel) {
+        self.errand.replace(Errand::Tunnel(tunnel));
+    }
+
+    /// Tells the connection step that nobody waits for the answer any more.
+    pub(crate) fn client_left(&self) {
+        self.errand.replace(Errand::Close);
+    }
+
+    /// What this request was before it waited, if it did.
+    pub(crate) fn take_resumed(&self) -> Option<Resumed> {
+        match self.errand.take() {
+            Errand::Resume(resumed) => Some(resumed),
+            Errand::None | Errand::Park(_) | Errand::Tunnel(_) | Errand::Close => None,
+        }
+    }
+
+    /// Lets `look` have the client's socket, if it is with hyper now.
+    pub(crate) fn with_socket<R>(&self, look: impl FnOnce(&TcpStream) -> R) -> Option<R> {
+        let socket = self.socket.borrow().upgrade()?;
+        let stream = socket.borrow();
+        Some(look(stream.tcp()))
+    }
+}

@@ -1,0 +1,113 @@
+//! How long a client may take for what, kept by one timer for each connection.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::time::{Instant, Sleep};
+
+use super::conn::{Conn, Due};
+use crate::clock;
+use crate::io::Doing;
+use crate::linger;
+
+/// The first octet, and a whole head from its first octet on, must come within this.
+pub(crate) const HEAD_MAX: Duration = Duration::from_secs(10);
+/// A connection without a request is kept for so long.
+const IDLE_MAX: Duration = Duration::from_secs(75);
+/// The same while the daemon stops: clients that are about to write get their answer.
+pub(crate) const IDLE_STOPPING_MAX: Duration = Duration::from_secs(5);
+
+/// A client that takes nothing of its answer for so long is given up.
+const STUCK_MAX: Duration = Duration::from_secs(60);
+
+/// Which deadline has passed.
+pub(super) enum Passed {
+    Answer,
+    Head,
+    Idle,
+    Write,
+}
+
+/// One timer for a connection. It looks every 10 s, which is how long a head may take: a head that began after the
+/// last look cannot be late before the next. So no request ever touches the timer, unless its app's limit is shorter.
+pub(super) struct Deadline {
+    timer: Pin<Box<Sleep>>,
+    stopping: Pin<Box<dyn Future<Output = ()>>>,
+    armed: bool,
+    /// The first look after the daemon was told to stop has been.
+    hurried: bool,
+}
+
+impl Deadline {
+    pub(super) fn new(conn: &Rc<Conn>) -> Self {
+        let timer = Box::pin(tokio::time::sleep(HEAD_MAX));
+        let stop = conn.worker.stop.clone();
+        let stopping = Box::pin(async move { stop.stopped().await });
+        Self {
+            timer,
+            stopping,
+            armed: false,
+            hurried: false,
+        }
+    }
+
+    pub(super) fn poll(&mut self, conn: &Conn, cx: &mut Context<'_>) -> Poll<Passed> {
+        if !self.armed {
+            self.armed = true;
+            let _ = self.stopping.as_mut().poll(cx);
+        }
+        if conn.worker.stop.is_stopping() && !std::mem::replace(&mut self.hurried, true) {
+            self.timer.as_mut().reset(Instant::now());
+        }
+        if let Some(Due { at, .. }) = conn.due.get() {
+            let at = Instant::from_std(clock::instant(at));
+            if at < self.timer.deadline() {
+                self.timer.as_mut().reset(at);
+            }
+        }
+        loop {
+            std::task::ready!(self.timer.as_mut().poll(cx));
+            let now = clock::now();
+            match look(conn, now) {
+                Ok(passed) => {
+                    self.rearm(now + HEAD_MAX);
+                    return Poll::Ready(passed);
+                }
+                Err(next) => self.rearm(next),
+            }
+        }
+    }
+
+    fn rearm(&mut self, at: Duration) {
+        self.timer
+            .as_mut()
+            .reset(Instant::from_std(clock::instant(at)));
+    }
+}
+
+/// What is late, or when to look again.
+fn look(conn: &Conn, now: Duration) -> Result<Passed, Duration> {
+    let (doing, since) = conn.activity.doing();
+    let next = now + HEAD_MAX;
+    let (passed, at) = match doing {
+        Doing::Head => (Passed::Head, since + HEAD_MAX),
+        Doing::Idle => (
+            Passed::Idle,
+            since + conn.worker.stop.shorten(IDLE_MAX, IDLE_STOPPING_MAX),
+        ),
+        Doing::Request => match (conn.due.get(), conn.activity.stuck()) {
+            (Some(Due { at, .. }), _) if !conn.overdue.get() => (Passed::Answer, at),
+            (_, Some(stuck)) => (Passed::Write, stuck + STUCK_MAX),
+            (_, None) => return Err(next),
+        },
+    };
+    let unread = || conn.with_socket(linger::has_unread).unwrap_or(false);
+    match passed {
+        _ if now < at => Err(at.min(next)),
+        Passed::Idle if unread() => Err(next),
+        passed => Ok(passed),
+    }
+}

@@ -1,0 +1,112 @@
+//! Who is at the other end of a connection, and whether it is trusted to speak of others.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use holdfast_config::Network;
+use tokio::net::TcpStream;
+
+use crate::connection;
+use crate::listen::Front;
+use crate::proxy_protocol::{self, Source};
+use crate::worker::Worker;
+
+/// Who is trusted.
+#[derive(Clone, Debug)]
+pub(crate) struct Trusted(Arc<[Network]>);
+
+impl Trusted {
+    pub(crate) fn new(networks: &[Network]) -> Self {
+        Self(networks.into())
+    }
+
+    pub(crate) fn has(&self, address: IpAddr) -> bool {
+        self.0.iter().any(|network| network.contains(address))
+    }
+}
+
+/// Who is at the other end of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Peer {
+    pub(crate) address: IpAddr,
+    /// What it says of others is believed.
+    pub(crate) trusted: bool,
+}
+
+impl Peer {
+    pub(crate) fn new(address: IpAddr, trusted: &Trusted) -> Self {
+        let address = address.to_canonical();
+        let trusted = trusted.has(address);
+        Self { address, trusted }
+    }
+
+    /// Whom the header of a front names. That front copies octets, so the fields are those of the one it names.
+    fn behind(front: Self, source: Source, trusted: &Trusted) -> Self {
+        match source {
+            Source::Client(address) => Self::new(address, trusted),
+            Source::Front => front,
+            Source::Unknown => Self {
+                trusted: false,
+                ..front
+            },
+        }
+    }
+}
+
+/// Who is at the other end, before anything of HTTP is read. None: it has to be closed, without a word, because
+/// nothing was said in a protocol in which we could answer.
+pub(crate) async fn meet(
+    stream: &mut TcpStream,
+    address: SocketAddr,
+    front: &Front,
+    worker: &Worker,
+) -> Option<Peer> {
+    let peer = Peer::new(address.ip(), &front.trusted);
+    if !front.proxy_protocol {
+        return Some(peer);
+    }
+    if !peer.trusted {
+        tracing::debug!(peer = %peer.address, "closed: the PROXY protocol, but not trusted");
+        return None;
+    }
+    // Boxed: few connections have this step, and all have room for it.
+    let read = Box::pin(proxy_protocol::read(stream));
+    let source = tokio::select! {
+        read = tokio::time::timeout(connection::HEAD_MAX, read) => read,
+        () = worker.stop.idle_grace(connection::IDLE_STOPPING_MAX) => return None,
+    };
+    match source {
+        Ok(Ok(source)) => Some(Peer::behind(peer, source, &front.trusted)),
+        Ok(Err(error)) => {
+            tracing::debug!(peer = %peer.address, %error, "closed");
+            None
+        }
+        Err(_) => {
+            tracing::debug!(peer = %peer.address, "closed: the PROXY header took too long");
+            None
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whom_a_copying_front_names_takes_its_place() {
+        let trusted = Trusted::new(&[Network::parse("10.0.0.0/8").unwrap()]);
+        let front = Peer::new("10.0.0.9".parse().unwrap(), &trusted);
+        let behind = |source| {
+            let peer = Peer::behind(front, source, &trusted);
+            (peer.address.to_string(), peer.trusted)
+        };
+        let client = |text: &str| Source::Client(text.parse().unwrap());
+        assert_eq!(behind(client("192.0.2.1")), ("192.0.2.1".to_owned(), false));
+        assert_eq!(
+            behind(client("::ffff:10.0.0.1")),
+            ("10.0.0.1".to_owned(), true)
+        );
+        assert_eq!(behind(Source::Front), ("10.0.0.9".to_owned(), true));
+        assert_eq!(behind(Source::Unknown), ("10.0.0.9".to_owned(), false));
+    }
+}

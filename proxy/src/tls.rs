@@ -1,0 +1,207 @@
+//! tls: a client's connection, made safe from listeners in between, or plain on purpose.
+//!
+//! Only here and below is rustls named. What a handshake needs is read from files once, checked whole, and replaced
+//! whole: a reload that finds anything wrong changes nothing.
+
+mod certificates;
+
+use std::io;
+use std::pin::Pin;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use holdfast_config as config;
+use rustls::ServerConfig;
+use rustls::crypto::{CryptoProvider, aws_lc_rs};
+use rustls::server::{NoClientAuth, WebPkiClientVerifier};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+
+use certificates::{Certificates, authorities};
+pub(crate) use certificates::{Expiry, TlsError};
+
+/// What HTTP/2 is called in a handshake (RFC 9113, 3.2).
+const HTTP_2: &[u8] = b"h2";
+/// A handshake takes no longer.
+const HANDSHAKE_MAX: Duration = Duration::from_secs(10);
+
+/// The TLS of one listener.
+pub(crate) struct Tls {
+    settings: config::Tls,
+    /// Read once a handshake, written once a reload.
+    now: RwLock<Ready>,
+}
+
+/// What handshakes use.
+#[derive(Clone)]
+struct Ready {
+    config: Arc<ServerConfig>,
+    expiries: Arc<Vec<Expiry>>,
+}
+
+impl Tls {
+    /// Reads all files.
+    pub(crate) fn open(settings: &config::Tls) -> Result<Self, TlsError> {
+        Ok(Self {
+            settings: settings.clone(),
+            now: RwLock::new(ready(settings)?),
+        })
+    }
+
+    /// Reads all files again, for replacing what is in use.
+    pub(crate) fn look_again(&self) -> Result<Reread<'_>, TlsError> {
+        let ready = ready(&self.settings)?;
+        Ok(Reread { tls: self, ready })
+    }
+
+    /// Shakes hands.
+    pub(crate) async fn secure(&self, stream: TcpStream) -> io::Result<Secured> {
+        let acceptor = TlsAcceptor::from(self.now().config);
+        let shaking = tokio::time::timeout(HANDSHAKE_MAX, acceptor.accept(stream));
+        Ok(Secured::Tls(Box::new(shaking.await??)))
+    }
+
+    /// When each of its certificates ends.
+    pub(crate) fn expiries(&self) -> Arc<Vec<Expiry>> {
+        self.now().expiries
+    }
+
+    fn now(&self) -> Ready {
+        let now = self.now.read().unwrap_or_else(PoisonError::into_inner);
+        now.clone()
+    }
+}
+
+/// Files that were read again and are sound.
+pub(crate) struct Reread<'a> {
+    tls: &'a Tls,
+    ready: Ready,
+}
+
+impl Reread<'_> {
+    /// New handshakes use them; connections that exist go on.
+    pub(crate) fn take_effect(self) {
+        let mut now = self.tls.now.write().unwrap_or_else(PoisonError::into_inner);
+        *now = self.ready;
+    }
+}
+
+fn ready(settings: &config::Tls) -> Result<Ready, TlsError> {
+    let provider = Arc::new(aws_lc_rs::default_provider());
+    let certificates = Certificates::read(&settings.certificates, &provider)?;
+    let expiries = Arc::new(certificates.expiries());
+    let config = server_config(settings, certificates, provider)?;
+    Ok(Ready {
+        config: Arc::new(config),
+        expiries,
+    })
+}
+
+fn server_config(
+    settings: &config::Tls,
+    certificates: Certificates,
+    provider: Arc<CryptoProvider>,
+) -> Result<ServerConfig, TlsError> {
+    let verifier = match &settings.clients {
+        None => Arc::new(NoClientAuth),
+        Some(clients) => {
+            let roots = Arc::new(authorities(&clients.ca)?);
+            let mut verifier = WebPkiClientVerifier::builder_with_provider(roots, provider.clone());
+            if !clients.required {
+                verifier = verifier.allow_unauthenticated();
+            }
+            let wrong = |error| TlsError::new(&clients.ca, format!("{error}"));
+            verifier.build().map_err(wrong)?
+        }
+    };
+    let mut config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(TlsError::of_rustls)?
+        .with_client_cert_verifier(verifier)
+        .with_cert_resolver(Arc::new(certificates));
+    config.alpn_protocols = vec![HTTP_2.to_vec(), b"http/1.1".to_vec()];
+    config.ticketer = aws_lc_rs::Ticketer::new().map_err(TlsError::of_rustls)?;
+    Ok(config)
+}
+
+/// A client's connection as the rest of the way sees it.
+pub(crate) enum Secured {
+    Plain(TcpStream),
+    Tls(Box<TlsStream<TcpStream>>),
+}
+
+impl Secured {
+    /// Whether client and listener have agreed on HTTP/2; none if they had nothing to agree on.
+    pub(crate) fn agreed_on_http2(&self) -> Option<bool> {
+        match self {
+            Self::Plain(_) => None,
+            Self::Tls(stream) => Some(stream.get_ref().1.alpn_protocol() == Some(HTTP_2)),
+        }
+    }
+
+    /// The socket below: for its options and for what the kernel knows of it, never for octets.
+    pub(crate) fn tcp(&self) -> &TcpStream {
+        match self {
+            Self::Plain(stream) => stream,
+            Self::Tls(stream) => stream.get_ref().0,
+        }
+    }
+}
+
+impl AsyncRead for Secured {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_read(cx, buf),
+            Self::Tls(stream) => Pin::new(stream).poll_read(cx, buf),
+        }
+    }
+}
+
+impl AsyncWrite for Secured {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        octets: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_write(cx, octets),
+            Self::Tls(stream) => Pin::new(stream).poll_write(cx, octets),
+        }
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_write_vectored(cx, slices),
+            Self::Tls(stream) => Pin::new(stream).poll_write_vectored(cx, slices),
+        }
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_flush(cx),
+            Self::Tls(stream) => Pin::new(stream).poll_flush(cx),
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
+            Self::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
+        }
+    }
+}

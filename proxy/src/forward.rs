@@ -289,7 +289,15 @@ fn failure(error: &hyper::Error) -> Loss {
 /// fields of a client is believed of trusted fronts only.
 fn prepare(exchange: &mut Exchange, app: &App, scheme: &'static str) {
     const HELD_MS: HeaderName = HeaderName::from_static("x-held-ms");
+    let has_length = exchange.is_parkable();
     let fields = &mut exchange.head.headers;
+    if !has_length {
+        // Unasked, hyper leaves the body of a GET or HEAD away.
+        fields.insert(
+            header::TRANSFER_ENCODING,
+            HeaderValue::from_static("chunked"),
+        );
+    }
     exchange.origin.tell(fields, scheme);
     if exchange.held.is_zero() {
         fields.remove(HELD_MS);

@@ -15,7 +15,7 @@ use tokio::time::timeout;
 
 use crate::client::until;
 use crate::conformance::message::{Message, Read, Unframed, read};
-use crate::conformance::origin::{Heard, Origin};
+use crate::conformance::origin::Origin;
 use crate::daemon::Daemon;
 
 /// How many clients talk at once.
@@ -28,6 +28,8 @@ const FIRST_CLIENT: u32 = 0x7f01_0001;
 /// One whole request that Holdfast wrote.
 #[derive(Clone, Debug)]
 pub(super) struct Forwarded {
+    /// The number of its mutant in the lot.
+    author: usize,
     /// What the client said.
     pub(super) mutant: Vec<u8>,
     /// What the app got.
@@ -63,8 +65,9 @@ pub(super) async fn forward(mutants: &[Vec<u8>]) -> Crop {
     until("the app has read everything", async || origin.is_deserted()).await;
     let mut crop = Crop::default();
     for heard in origin.take() {
-        crop.gather(&heard, mutants);
+        crop.gather(&heard.octets, mutants);
     }
+    crop.compare_with(mutants);
     crop
 }
 
@@ -86,8 +89,7 @@ async fn talk(from: Ipv4Addr, to: SocketAddr, mutant: Vec<u8>) {
 
 impl Crop {
     /// Cuts what came over one connection into requests.
-    fn gather(&mut self, heard: &Heard, mutants: &[Vec<u8>]) {
-        let mut left = &heard.octets[..];
+    fn gather(&mut self, mut left: &[u8], mutants: &[Vec<u8>]) {
         while !left.is_empty() {
             match read(left, Unframed::NoBody) {
                 Read::Whole(message, len) => {
@@ -95,10 +97,7 @@ impl Crop {
                     self.keep(message, octets, mutants);
                     left = rest;
                 }
-                Read::Incomplete => {
-                    self.cut += 1;
-                    return;
-                }
+                Read::Incomplete => return self.count_cut(left),
                 Read::Malformed(why) => {
                     self.wrong.push(format!("{why} in {}", left.escape_ascii()));
                     return;
@@ -107,21 +106,56 @@ impl Crop {
         }
     }
 
+    /// A head has an end in any case, and behind a request without one comes nothing.
+    fn count_cut(&mut self, left: &[u8]) {
+        self.cut += 1;
+        let count = |what: &[u8]| left.windows(what.len()).filter(|it| *it == what).count();
+        if count(b"\r\n\r\n") == 0 || count(b"\nx-forwarded-for: 127.") > 1 {
+            let left = left.escape_ascii();
+            self.wrong
+                .push(format!("a request that has no end: {left}"));
+        }
+    }
+
     fn keep(&mut self, message: Message, octets: &[u8], mutants: &[Vec<u8>]) {
         if !is_request_line(&message.start) {
             let line = message.start.escape_debug();
             self.wrong.push(format!("the request line {line}"));
         }
-        let Some(mutant) = author(&message).and_then(|number| mutants.get(number)) else {
+        let author = author(&message).filter(|number| *number < mutants.len());
+        let Some(author) = author else {
             let octets = octets.escape_ascii();
             self.wrong.push(format!("a request of nobody: {octets}"));
             return;
         };
         self.forwarded.push(Forwarded {
-            mutant: mutant.clone(),
+            author,
+            mutant: mutants[author].clone(),
             octets: octets.to_vec(),
             message,
         });
+    }
+
+    /// What is one request to the strict reader is the same one request behind Holdfast, if any.
+    fn compare_with(&mut self, mutants: &[Vec<u8>]) {
+        let mut seen = HashSet::new();
+        for one in &self.forwarded {
+            let Read::Whole(asked, len) = read(&one.mutant, Unframed::NoBody) else {
+                continue;
+            };
+            let is_all = len == mutants[one.author].len();
+            if is_all && (!seen.insert(one.author) || !is_same(&asked, &one.message)) {
+                let (mutant, octets) = (one.mutant.escape_ascii(), one.octets.escape_ascii());
+                self.wrong
+                    .push(format!("another request: {octets}\n  mutant    {mutant}"));
+            }
+        }
+    }
+
+    /// How many mutants had a request in them that was forwarded.
+    pub(super) fn authors(&self) -> usize {
+        let authors: HashSet<_> = self.forwarded.iter().map(|one| one.author).collect();
+        authors.len()
     }
 
     /// Drops what was seen already.
@@ -131,6 +165,19 @@ impl Crop {
 }
 
 impl Forwarded {
+    /// These octets, to be compared with what the strict reader makes of others.
+    pub(super) fn forged(octets: &str, read_as: &str) -> Self {
+        let Read::Whole(message, _) = read(read_as.as_bytes(), Unframed::NoBody) else {
+            panic!("{read_as:?}");
+        };
+        Self {
+            author: 0,
+            mutant: read_as.as_bytes().to_vec(),
+            octets: octets.as_bytes().to_vec(),
+            message,
+        }
+    }
+
     /// Its octets but for the fields that differ from one request to the next in any case.
     fn essence(&self) -> Vec<u8> {
         let lines = self.octets.split_inclusive(|octet| *octet == b'\n');
@@ -144,6 +191,20 @@ impl Forwarded {
             .collect::<Vec<_>>()
             .concat()
     }
+}
+
+/// Whether method and body are the same, and the target unless its form is another. A fragment is no part of a target
+/// (RFC 9112, 3.2): hyper's parser cuts it off, before anything is decided.
+fn is_same(asked: &Message, written: &Message) -> bool {
+    let words = |message: &Message| -> Vec<String> {
+        message.start.split(' ').map(str::to_owned).collect()
+    };
+    let (asked_words, written_words) = (words(asked), words(written));
+    let is_origin_form = asked_words.get(1).is_some_and(|it| it.starts_with('/'));
+    asked.body == written.body
+        && asked_words.first() == written_words.first()
+        && (!is_origin_form
+            || asked_words[1].split('#').next() == written_words.get(1).map(|it| &**it))
 }
 
 /// Method, target, version, with one space between them.
@@ -166,4 +227,44 @@ fn author(message: &Message) -> Option<usize> {
     let address: Ipv4Addr = address.parse().ok()?;
     let number = address.to_bits().checked_sub(FIRST_CLIENT)?;
     usize::try_from(number).ok()
+}
+
+#[test]
+fn what_no_proxy_may_write_is_found_out() {
+    let host = "host: x.test\r\n";
+    let ours = "host: x.test\r\nx-forwarded-for: 127.1.0.1\r\n";
+    for (written, found) in [
+        (format!("GET / HTTP/1.1\r\n{ours}\r\n"), false),
+        (format!("GET / HTTP/1.1\r\n{host}\r\n"), true),
+        (format!("GET / HTTP/1.1\r\n{ours}{ours}\r\n"), true),
+        (format!("GET /a b HTTP/1.1\r\n{ours}\r\n"), true),
+        (format!("GET / HTTP/1.0\r\n{ours}\r\n"), true),
+        (format!("GET / HTTP/1.1\r\n{ours}a: b\n\r\n"), true),
+        // The client said no method but GET.
+        (format!("HEAD / HTTP/1.1\r\n{ours}\r\n"), true),
+        (
+            format!("GET / HTTP/1.1\r\n{ours}content-length: 1\r\n\r\nx"),
+            true,
+        ),
+        // Nor did it say that twice.
+        (format!("GET / HTTP/1.1\r\n{ours}\r\n").repeat(2), true),
+        // Its body has no end, and yet something comes behind it.
+        (
+            format!(
+                "PUT / HTTP/1.1\r\n{ours}content-length: 999\r\n\r\nGET / HTTP/1.1\r\n{ours}\r\n"
+            ),
+            true,
+        ),
+    ] {
+        let mutants = [b"GET / HTTP/1.1\r\nHost: x.test\r\n\r\n".to_vec()];
+        let mut crop = Crop::default();
+        crop.gather(written.as_bytes(), &mutants);
+        crop.compare_with(&mutants);
+        assert_eq!(
+            !crop.wrong.is_empty(),
+            found,
+            "{written:?} {:?}",
+            crop.wrong
+        );
+    }
 }

@@ -4,12 +4,15 @@
 
 use fastrand::Rng;
 
+use super::vary::{another_body, another_field, another_method, another_target};
 use crate::conformance::case;
 
 /// Longer cases are about limits, which no mutation tells more of.
 const SEED_BYTES_MAX: usize = 1024;
+/// A mutant has at most so many changes before its mutations.
+const CHANGES_MAX: usize = 3;
 /// A mutant has at most so many mutations.
-const MUTATIONS_MAX: usize = 3;
+const MUTATIONS_MAX: usize = 2;
 
 /// Octets that readers of HTTP disagree about.
 const SPICE: [u8; 16] = *b"\0\t\r\n\x0b\x0c\x7f\xff ;,:+-0\"";
@@ -20,8 +23,20 @@ const ODD_IN_NAMES: [&[u8]; 10] = [
     b" ", b"\t", b"_", b"\0", b"\x0b", b"\xff", b"\r", b"(", b":", b"\x80",
 ];
 
+type Change = fn(&mut Vec<u8>, &mut Rng);
+
+/// What leaves a request sound, mostly.
+const CHANGES: [Change; 5] = [
+    another_body,
+    another_field,
+    another_field,
+    another_method,
+    another_target,
+];
+
 type Mutation = fn(&mut Vec<u8>, &Seeds, &mut Rng);
 
+/// What seldom does.
 const MUTATIONS: [Mutation; 14] = [
     flip,
     insert,
@@ -77,7 +92,12 @@ impl Iterator for Mutants {
         // One of its own for each mutant: a change of one mutation leaves most mutants as they are.
         let mut random = self.random.fork();
         let mut octets = self.seeds.any(&mut random).to_vec();
-        for _ in 0..random.usize(1..=MUTATIONS_MAX) {
+        let changes = random.usize(..=CHANGES_MAX);
+        for _ in 0..changes {
+            CHANGES[random.usize(..CHANGES.len())](&mut octets, &mut random);
+        }
+        // Whoever was not changed is mutated: nobody stays a case.
+        for _ in 0..random.usize(usize::from(changes == 0)..=MUTATIONS_MAX) {
             MUTATIONS[random.usize(..MUTATIONS.len())](&mut octets, &self.seeds, &mut random);
         }
         Some(octets)

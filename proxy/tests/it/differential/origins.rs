@@ -1,11 +1,12 @@
 //! Programs that people put behind a proxy, as Debian has them, each made to say what it saw (`X-Saw`).
 
 use std::fs;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process_group};
@@ -41,16 +42,17 @@ const ALL: [Kind; 7] = [
     Kind::Puma,
 ];
 
-/// Those that are installed; all of them where none may be left out.
+/// Those that are installed, which must be all of them where none may be left out.
 pub(super) fn installed() -> Vec<Kind> {
     let none_may_miss = std::env::var_os("HOLDFAST_TEST_ALL").is_some_and(|all| all == "1");
     let mut there = Vec::new();
     for kind in ALL {
-        if none_may_miss || kind.is_installed() {
+        if kind.is_installed() {
             there.push(kind);
-        } else {
-            eprintln!("skipped: {kind:?} is not installed");
+            continue;
         }
+        assert!(!none_may_miss, "{kind:?} is not installed");
+        eprintln!("skipped: {kind:?} is not installed");
     }
     there
 }
@@ -102,6 +104,22 @@ impl Kind {
     }
 }
 
+/// The version that a program says it has: the first word that has a dot between digits.
+fn version(kind: Kind) -> String {
+    let argument = match kind {
+        Kind::Nginx | Kind::Apache | Kind::Lighttpd => "-v",
+        Kind::Node | Kind::Gunicorn | Kind::Puma => "--version",
+        Kind::Aiohttp => "-cimport aiohttp; print(aiohttp.__version__)",
+    };
+    let said = Command::new(kind.program()).arg(argument).output().unwrap();
+    let said = [said.stdout, said.stderr].concat();
+    let said = String::from_utf8_lossy(&said).into_owned();
+    let mut words = said.split(|it: char| !it.is_ascii_digit() && it != '.');
+    let version =
+        words.find(|word| word.starts_with(|it: char| it.is_ascii_digit()) && word.contains('.'));
+    version.unwrap_or("?").to_owned()
+}
+
 /// Where a program is. Debian has servers where only root looks.
 fn find(program: &str) -> PathBuf {
     let path = std::env::var_os("PATH").unwrap_or_default();
@@ -113,6 +131,7 @@ fn find(program: &str) -> PathBuf {
 /// A program, running. Dropping it ends it.
 pub(super) struct RealOrigin {
     pub(super) kind: Kind,
+    pub(super) version: String,
     address: SocketAddr,
     child: Child,
     _recorder: Recorder,
@@ -144,6 +163,7 @@ impl RealOrigin {
             .unwrap_or_else(|error| panic!("{kind:?}: {error}"));
         Self {
             kind,
+            version: version(kind),
             address,
             child,
             _recorder: recorder,
@@ -179,8 +199,12 @@ impl Drop for RealOrigin {
     }
 }
 
+/// An address that nobody else takes between now and when the program does: every program has a host of its own.
 fn free_address() -> SocketAddr {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    static NEXT: AtomicU8 = AtomicU8::new(1);
+    let [.., high, low] = std::process::id().to_be_bytes();
+    let host = Ipv4Addr::new(127, high | 0x80, low, NEXT.fetch_add(1, Ordering::Relaxed));
+    let listener = std::net::TcpListener::bind((host, 0)).unwrap();
     listener.local_addr().unwrap()
 }
 
@@ -190,5 +214,6 @@ fn fill(text: &str, home: &Path, address: SocketAddr, recorder: SocketAddr) -> S
         .replace("@HOST@", &address.ip().to_string())
         .replace("@PORT@", &address.port().to_string())
         .replace("@RECORDER@", &recorder.to_string())
+        .replace("@RECORDER_HOST@", &recorder.ip().to_string())
         .replace("@RECORDER_PORT@", &recorder.port().to_string())
 }

@@ -14,7 +14,8 @@ async def tell(request):
 
 
 async def main():
-    runner = web.ServerRunner(web.Server(tell))
+    # What comes over the wire is compared, not what Content-Encoding makes of it.
+    runner = web.ServerRunner(web.Server(tell, auto_decompress=False))
     await runner.setup()
     await web.TCPSite(runner, os.environ["HOST"], int(os.environ["PORT"])).start()
     await asyncio.Event().wait()

@@ -240,7 +240,9 @@ fn settle_target(head: &mut Parts) -> Result<String, Refused> {
                 );
             };
             let name = host_name(Some(&value))?;
-            let target = head.uri.path_and_query().cloned();
+            // One that a fragment was cut off may be empty, which reads as `/` but is written as nothing.
+            let target = head.uri.path_and_query();
+            let target = target.filter(|target| target.as_str() != "/").cloned();
             head.headers.insert(header::HOST, value);
             head.uri = Uri::from(target.unwrap_or_else(|| PathAndQuery::from_static("/")));
             Ok(name)
@@ -382,6 +384,26 @@ mod tests {
         assert_eq!(check(&mut head, false).unwrap().host, "b.test");
         assert_eq!(head.uri, "/x?y=1");
         assert_eq!(head.headers[header::HOST], "b.test");
+    }
+
+    #[test]
+    fn whatever_form_a_target_has_it_goes_on_as_a_path() {
+        for (target, written) in [
+            ("/", "/"),
+            ("/#f", "/"),
+            ("/a?#f", "/a?"),
+            ("http://a", "/"),
+            ("http://a/", "/"),
+            ("http://a#f", "/"),
+            ("http://a/#f", "/"),
+            ("http://a?", "/?"),
+            ("http://a?x#f", "/?x"),
+            ("http://a//b", "//b"),
+        ] {
+            let mut head = head("GET", target, &[("host", "a")]);
+            check(&mut head, false).unwrap();
+            assert_eq!(head.uri.to_string(), written, "{target}");
+        }
     }
 
     #[test]

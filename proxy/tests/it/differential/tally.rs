@@ -7,7 +7,7 @@ use super::replay::{Taken, Verdict};
 
 /// What stands above the rows.
 pub(super) const HEAD: &str = "\
-| server | version | told | refused (by status) | dropped | next told | disagreements |
+| server | version | told | refused or answered by itself (by status) | dropped | next told | disagreements |
 | --- | --- | --- | --- | --- | --- | --- |";
 
 /// What a server made of everything.

@@ -4,6 +4,7 @@ mod admin;
 mod app;
 mod control;
 mod hold;
+mod limits;
 mod listen;
 mod probe;
 mod release;
@@ -12,6 +13,7 @@ mod sense;
 mod server;
 mod timeouts;
 mod tls;
+mod upstream;
 
 use std::ops::Range;
 
@@ -51,6 +53,7 @@ fn document(mut root: Table<'_>, overrides: &Overrides) -> Settings {
     let listen = listen::read(&mut root, overrides, trusting);
     let settings = Settings {
         server,
+        limits: limits::read(root.table("limits")),
         control: control::read(root.table("control")),
         admin: admin::read(root.table("admin"), &listen),
         listen,

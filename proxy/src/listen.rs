@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use holdfast_config::Listen;
+use holdfast_config::{Limits, Listen};
 use rustix::io::Errno;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
@@ -36,16 +36,23 @@ pub(crate) struct Front {
     pub(crate) proxy_protocol: bool,
     /// Whose word about a client is believed.
     pub(crate) trusted: Trusted,
+    /// What a client may take.
+    pub(crate) limits: Limits,
 }
 
 impl Front {
     /// Reads what the listener needs.
-    pub(crate) fn open(listen: &Listen, trusted: &Trusted) -> Result<Self, TlsError> {
+    pub(crate) fn open(
+        listen: &Listen,
+        trusted: &Trusted,
+        limits: Limits,
+    ) -> Result<Self, TlsError> {
         Ok(Self {
             tls: listen.tls.as_ref().map(Tls::open).transpose()?,
             redirect: listen.redirect,
             proxy_protocol: listen.proxy_protocol,
             trusted: trusted.clone(),
+            limits,
         })
     }
 
@@ -60,7 +67,7 @@ impl Front {
     /// The way into the connection: through a handshake, or at once.
     pub(crate) async fn secure(&self, stream: TcpStream) -> io::Result<Secured> {
         match &self.tls {
-            Some(tls) => tls.secure(stream).await,
+            Some(tls) => tls.secure(stream, self.limits.handshake).await,
             None => Ok(Secured::Plain(stream)),
         }
     }

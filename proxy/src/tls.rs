@@ -4,6 +4,7 @@
 //! whole: a reload that finds anything wrong changes nothing.
 
 mod certificates;
+mod outward;
 
 use std::io;
 use std::pin::Pin;
@@ -22,11 +23,10 @@ use tokio_rustls::server::TlsStream;
 
 use certificates::{Certificates, authorities};
 pub(crate) use certificates::{Expiry, TlsError};
+pub(crate) use outward::Outward;
 
 /// What HTTP/2 is called in a handshake (RFC 9113, 3.2).
 const HTTP_2: &[u8] = b"h2";
-/// A handshake takes no longer.
-const HANDSHAKE_MAX: Duration = Duration::from_secs(10);
 
 /// The TLS of one listener.
 pub(crate) struct Tls {
@@ -57,10 +57,10 @@ impl Tls {
         Ok(Reread { tls: self, ready })
     }
 
-    /// Shakes hands.
-    pub(crate) async fn secure(&self, stream: TcpStream) -> io::Result<Secured> {
+    /// Shakes hands, which may take so long.
+    pub(crate) async fn secure(&self, stream: TcpStream, max: Duration) -> io::Result<Secured> {
         let acceptor = TlsAcceptor::from(self.now().config);
-        let shaking = tokio::time::timeout(HANDSHAKE_MAX, acceptor.accept(stream));
+        let shaking = tokio::time::timeout(max, acceptor.accept(stream));
         Ok(Secured::Tls(Box::new(shaking.await??)))
     }
 

@@ -105,13 +105,14 @@ fn only_the_table_names_arc_swap() {
 
 #[test]
 fn only_the_tls_step_names_rustls() {
-    let expected = ["tls.rs", "tls/certificates.rs"].map(|file| format!("proxy/src/{file}"));
+    let expected = ["tls", "tls/certificates", "tls/outward"];
+    let expected = expected.map(|file| format!("proxy/src/{file}.rs"));
     assert_eq!(proxy_files_that_name("rustls"), BTreeSet::from(expected));
 }
 
 #[test]
 fn socket_options_are_set_in_four_places() {
-    let expected = ["listen", "upstream", "worker", "workers"];
+    let expected = ["listen", "upstream/open", "worker", "workers"];
     let expected = expected.map(|name| format!("proxy/src/{name}.rs"));
     assert_eq!(proxy_files_that_name("socket2"), BTreeSet::from(expected));
 }

@@ -58,7 +58,7 @@ fn path(table: &mut Table<'_>, key: &'static str, example: &'static str) -> Opti
 }
 
 /// A file's path, from the configuration's directory if it does not begin with a slash.
-fn file(text: &str) -> Result<PathBuf, String> {
+pub(super) fn file(text: &str) -> Result<PathBuf, String> {
     match text {
         "" => Err("the path is empty".to_owned()),
         _ if text.len() > PATH_MAX => Err(format!(

@@ -3,13 +3,15 @@
 //! hyper parses; it does not check what a proxy must. One pure function over the parsed head: no IO, no clock, no
 //! table. Running it twice over the same request changes nothing more, because a held request is parsed again.
 
+mod target;
+
 use holdfast_config::Limits;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::request::Parts;
-use http::uri::{PathAndQuery, Uri};
 use http::{Method, StatusCode, Version};
 
 use crate::fronts;
+pub(crate) use target::is_host;
 
 /// Why a request is refused, and how.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,7 +60,7 @@ pub(crate) fn check(head: &mut Parts, has_body: bool, limits: &Limits) -> Result
     }
     check_fields(head, limits)?;
     check_framing(head)?;
-    let host = settle_target(head, limits)?;
+    let host = target::settle(head, limits)?;
     let close = lists(&head.headers, header::CONNECTION, "close");
     let keep_alive =
         head.version == Version::HTTP_10 && lists(&head.headers, header::CONNECTION, "keep-alive");
@@ -219,110 +221,6 @@ fn check_framing(head: &Parts) -> Result<(), Refused> {
         );
     }
     Ok(())
-}
-
-/// Brings the target into origin-form (or `*`), Host into agreement with it, and returns the host for routing.
-fn settle_target(head: &mut Parts, limits: &Limits) -> Result<String, Refused> {
-    let method = &head.method;
-    if *method == Method::CONNECT {
-        return refuse(StatusCode::METHOD_NOT_ALLOWED, "CONNECT");
-    }
-    if head.uri.path().len() + head.uri.query().map_or(0, str::len) > limits.target_size {
-        return refuse(StatusCode::URI_TOO_LONG, "the target is too long");
-    }
-    let path = head.uri.path();
-    let asterisk = path == "*";
-    if asterisk && *method != Method::OPTIONS {
-        return refuse(
-            StatusCode::BAD_REQUEST,
-            "the target * with a method other than OPTIONS",
-        );
-    }
-    if !asterisk && !path.starts_with('/') {
-        return refuse(
-            StatusCode::BAD_REQUEST,
-            "the target is neither a path nor a URL",
-        );
-    }
-    let visible = |text: &str| text.bytes().all(|octet| octet.is_ascii_graphic());
-    if !visible(path) || !head.uri.query().is_none_or(visible) {
-        return refuse(
-            StatusCode::BAD_REQUEST,
-            "the target has octets that are not visible ASCII",
-        );
-    }
-    let one_host = one_host(head)?;
-    match (head.uri.scheme_str(), head.uri.authority()) {
-        (None, None) => host_name(one_host),
-        (Some("http" | "https"), Some(authority)) => {
-            // RFC 9112, 3.2.2: the target's authority replaces what Host says.
-            let Ok(value) = HeaderValue::from_str(authority.as_str()) else {
-                return refuse(
-                    StatusCode::BAD_REQUEST,
-                    "the target's authority is not valid",
-                );
-            };
-            let name = host_name(Some(&value))?;
-            let target = head.uri.path_and_query().cloned();
-            head.headers.insert(header::HOST, value);
-            head.uri = Uri::from(target.unwrap_or_else(|| PathAndQuery::from_static("/")));
-            Ok(name)
-        }
-        _ => refuse(
-            StatusCode::BAD_REQUEST,
-            "the target is neither a path nor an http URL",
-        ),
-    }
-}
-
-fn one_host(head: &Parts) -> Result<Option<&HeaderValue>, Refused> {
-    let mut hosts = head.headers.get_all(header::HOST).iter();
-    let first = hosts.next();
-    if hosts.next().is_some() {
-        return refuse(StatusCode::BAD_REQUEST, "more than one Host");
-    }
-    if first.is_none() && head.version >= Version::HTTP_11 {
-        return refuse(StatusCode::BAD_REQUEST, "no Host");
-    }
-    Ok(first)
-}
-
-/// Whether it is `uri-host [":" port]`.
-pub(crate) fn is_host(text: &str) -> bool {
-    HeaderValue::from_str(text).is_ok_and(|value| host_name(Some(&value)).is_ok())
-}
-
-/// The routing name of `uri-host [":" port]`; empty for no Host (HTTP/1.0).
-fn host_name(value: Option<&HeaderValue>) -> Result<String, Refused> {
-    let Some(value) = value else {
-        return Ok(String::new());
-    };
-    let bad = Refused {
-        status: StatusCode::BAD_REQUEST,
-        detail: "Host is not a valid host",
-    };
-    let text = value.to_str().map_err(|_| bad)?;
-    let (host, port) = match text.strip_prefix('[') {
-        Some(literal) => {
-            let (address, port) = literal.split_once(']').ok_or(bad)?;
-            address.parse::<std::net::Ipv6Addr>().map_err(|_| bad)?;
-            (&text[..address.len() + 2], port)
-        }
-        None => {
-            let end = text.find(':').unwrap_or(text.len());
-            (&text[..end], &text[end..])
-        }
-    };
-    let port_sound = match port.strip_prefix(':') {
-        Some(digits) => digits.bytes().all(|digit| digit.is_ascii_digit()) && digits.len() <= 5,
-        None => port.is_empty(),
-    };
-    let literal = host.starts_with('[');
-    let sound = |octet: u8| octet.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=%".contains(&octet);
-    if host.is_empty() || !port_sound || !(literal || host.bytes().all(sound)) {
-        return Err(bad);
-    }
-    Ok(host.to_ascii_lowercase())
 }
 
 fn wants_websocket(head: &Parts) -> bool {

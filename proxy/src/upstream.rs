@@ -198,7 +198,10 @@ impl Checkout {
         trailers: bool,
     ) -> Result<Response<Incoming>, TrySendError<Request<RequestBody>>> {
         match &mut self.sender {
-            Sender::Alone(sender) => sender.try_send_request(request).await,
+            Sender::Alone(sender) => {
+                translate::to_http1(&mut request);
+                sender.try_send_request(request).await
+            }
             Sender::Shared(share) => {
                 let scheme = lease.tls().map_or(Scheme::HTTP, |_| Scheme::HTTPS);
                 let instance = &lease.instance(self.key.1).address;

@@ -1,11 +1,23 @@
-//! A head that fits HTTP/1.1, as HTTP/2 says it (RFC 9113, 8.3.1): scheme and authority stand in the target.
+//! A head that fits both versions of HTTP, as each of them says it.
 
 use http::header::{self, HeaderValue};
 use http::uri::{Authority, PathAndQuery, Scheme, Uri};
 use http::{Request, Version};
+use http_body::Body;
 use swap_core::Address;
 
-/// `scheme` is that of the connection. A request without a host (HTTP/1.0) is for the instance.
+/// Says that a body of unknown length comes in chunks: unasked, hyper leaves that of a GET or HEAD away.
+pub(super) fn to_http1<B: Body>(request: &mut Request<B>) {
+    let has_length = request.body().size_hint().exact().is_some();
+    if !has_length && !request.headers().contains_key(header::CONTENT_LENGTH) {
+        let chunked = HeaderValue::from_static("chunked");
+        let fields = request.headers_mut();
+        fields.insert(header::TRANSFER_ENCODING, chunked);
+    }
+}
+
+/// Scheme and authority stand in the target (RFC 9113, 8.3.1), and no field says how the body is framed. `scheme` is
+/// that of the connection. A request without a host (HTTP/1.0) is for the instance.
 pub(super) fn to_http2<B>(
     request: &mut Request<B>,
     scheme: Scheme,
@@ -13,6 +25,8 @@ pub(super) fn to_http2<B>(
     trailers: bool,
 ) {
     *request.version_mut() = Version::HTTP_2;
+    // It may have been on its way to an app in HTTP/1.1 before.
+    request.headers_mut().remove(header::TRANSFER_ENCODING);
     let host = request.headers().get(header::HOST);
     let named = host.and_then(|host| Authority::try_from(host.as_bytes()).ok());
     if named.is_some() {
@@ -43,6 +57,12 @@ fn authority(instance: &Address) -> Authority {
 
 #[cfg(test)]
 mod tests {
+    use std::convert::Infallible;
+    use std::pin::Pin;
+    use std::task::{Context, Poll};
+
+    use http_body::{Frame, SizeHint};
+
     use super::*;
 
     fn translated(target: &str, host: Option<&str>) -> Request<()> {
@@ -62,6 +82,38 @@ mod tests {
         assert_eq!(request.uri(), "http://shop.test:8080/a?b=c");
         assert!(!request.headers().contains_key(header::HOST));
         assert_eq!(request.headers()[header::TE], "trailers");
+    }
+
+    /// A body that may know its length.
+    struct Sized(SizeHint);
+
+    impl Body for Sized {
+        type Data = bytes::Bytes;
+        type Error = Infallible;
+
+        fn poll_frame(
+            self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+        ) -> Poll<Option<Result<Frame<Self::Data>, Infallible>>> {
+            Poll::Ready(None)
+        }
+
+        fn size_hint(&self) -> SizeHint {
+            self.0
+        }
+    }
+
+    #[test]
+    fn only_http1_says_that_a_body_comes_in_chunks() {
+        let instance = Address::Tcp("[::1]:3000".parse().unwrap());
+        for (size, chunked) in [(SizeHint::new(), true), (SizeHint::with_exact(5), false)] {
+            let mut request = Request::new(Sized(size));
+            to_http1(&mut request);
+            let is_said = |it: &Request<_>| it.headers().contains_key(header::TRANSFER_ENCODING);
+            assert_eq!(is_said(&request), chunked);
+            to_http2(&mut request, Scheme::HTTP, &instance, false);
+            assert!(!is_said(&request));
+        }
     }
 
     #[test]

@@ -74,6 +74,23 @@ async fn a_chunked_upload_survives_a_hold() {
 }
 
 #[tokio::test]
+async fn every_method_keeps_its_body_whatever_frames_it() {
+    let app = App::start("a").await;
+    let daemon = Daemon::with(&app).await;
+    let mut client = daemon.client().await;
+    for method in ["GET", "POST", "DELETE", "OPTIONS", "QUERY"] {
+        for body in [
+            "Content-Length: 5\r\n\r\nhello",
+            "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
+        ] {
+            let request = format!("{method} / HTTP/1.1\r\nHost: x.test\r\n{body}");
+            client.say(request).await;
+            assert_eq!(client.answer().await.text(), "a 5", "{method} {body}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_client_that_expects_100_keeps_its_body_while_held() {
     let app = App::start("a").await;
     let daemon = Daemon::with(&app).await;

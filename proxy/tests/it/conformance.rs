@@ -1,11 +1,11 @@
 //! RFC 9110 and RFC 9112, case by case, through the real proxy on real sockets.
 
 mod answers;
-mod case;
+pub(crate) mod case;
 mod judge;
-mod message;
+pub(crate) mod message;
 mod neighbours;
-mod origin;
+pub(crate) mod origin;
 mod talk;
 
 use std::collections::BTreeMap;

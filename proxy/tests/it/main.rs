@@ -17,6 +17,7 @@ mod conformance;
 mod crashing;
 mod daemon;
 mod demo;
+mod differential;
 mod down;
 mod edges;
 mod fronts;

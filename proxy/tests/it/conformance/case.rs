@@ -5,7 +5,7 @@ use serde::Deserialize;
 /// Octets, written as a string of which each character is one.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(from = "String")]
-pub(super) struct Octets(pub(super) Vec<u8>);
+pub(crate) struct Octets(pub(crate) Vec<u8>);
 
 impl From<String> for Octets {
     fn from(text: String) -> Self {
@@ -14,7 +14,7 @@ impl From<String> for Octets {
 }
 
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Level {
+pub(crate) enum Level {
     #[serde(rename = "MUST")]
     Must,
     #[serde(rename = "SHOULD")]
@@ -29,11 +29,11 @@ pub(super) enum Level {
 
 /// What a client sends, and what may become of it.
 #[derive(Clone, Debug, Deserialize)]
-pub(super) struct RequestCase {
+pub(crate) struct RequestCase {
     pub(super) id: String,
     pub(super) description: String,
-    pub(super) raw: Octets,
-    pub(super) expect: String,
+    pub(crate) raw: Octets,
+    pub(crate) expect: String,
     #[serde(default)]
     pub(super) also_ok: Vec<String>,
     pub(super) rfc: String,
@@ -47,7 +47,7 @@ pub(super) struct RequestCase {
     pub(super) must_close: bool,
     #[serde(default)]
     pub(super) half_close: bool,
-    pub(super) timeout_s: Option<u64>,
+    pub(crate) timeout_s: Option<u64>,
 }
 
 /// What an app answers, and what may become of it.
@@ -70,7 +70,7 @@ pub(super) struct ResponseCase {
     pub(super) timeout_s: Option<u64>,
 }
 
-pub(super) fn requests() -> Vec<RequestCase> {
+pub(crate) fn requests() -> Vec<RequestCase> {
     serde_json::from_str(include_str!("requests.json")).unwrap()
 }
 

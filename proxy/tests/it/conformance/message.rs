@@ -2,16 +2,16 @@
 
 /// The head of a message and where its body is.
 #[derive(Clone, Debug)]
-pub(super) struct Message {
+pub(crate) struct Message {
     /// The first line.
-    pub(super) start: String,
-    pub(super) fields: Vec<(String, String)>,
-    pub(super) body: Vec<u8>,
+    pub(crate) start: String,
+    pub(crate) fields: Vec<(String, String)>,
+    pub(crate) body: Vec<u8>,
 }
 
 /// Where reading ended.
 #[derive(Debug)]
-pub(super) enum Read {
+pub(crate) enum Read {
     /// A message, and what follows it.
     Whole(Message, usize),
     /// More octets may make one.
@@ -22,7 +22,7 @@ pub(super) enum Read {
 
 /// How a body without a length ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Unframed {
+pub(crate) enum Unframed {
     /// There is none (a request, an answer to HEAD).
     NoBody,
     /// By the end of the connection, which has come, or has not.
@@ -30,7 +30,7 @@ pub(super) enum Unframed {
 }
 
 impl Message {
-    pub(super) fn field(&self, name: &str) -> Option<&str> {
+    pub(crate) fn field(&self, name: &str) -> Option<&str> {
         let mut found = self.fields.iter().filter(|(known, _)| known == name);
         found.next().map(|(_, value)| value.as_str())
     }
@@ -43,22 +43,18 @@ impl Message {
     }
 
     /// The status of an answer.
-    pub(super) fn status(&self) -> u16 {
+    pub(crate) fn status(&self) -> u16 {
         let words = self.start.split(' ').nth(1);
         words.and_then(|word| word.parse().ok()).unwrap_or(0)
     }
 }
 
 /// Reads the first message of these octets.
-pub(super) fn read(octets: &[u8], unframed: Unframed) -> Read {
+pub(crate) fn read(octets: &[u8], unframed: Unframed) -> Read {
     let Some(end) = find(octets, b"\r\n\r\n") else {
         return Read::Incomplete;
     };
-    // obs-text (RFC 9110 5.5): each octet a character.
-    let text: String = octets[..end]
-        .iter()
-        .map(|octet| char::from(*octet))
-        .collect();
+    let text = characters(&octets[..end]);
     let mut lines = text.split("\r\n");
     let start = lines.next().unwrap_or_default().to_owned();
     let mut message = Message {
@@ -95,7 +91,10 @@ fn body(mut message: Message, octets: &[u8], from: usize, unframed: Unframed) ->
     if message.count("content-length") + message.count("transfer-encoding") > 1 {
         return Read::Malformed("framed twice".to_owned());
     }
-    if message.count("transfer-encoding") == 1 {
+    if let Some(coding) = message.field("transfer-encoding") {
+        if !coding.eq_ignore_ascii_case("chunked") {
+            return Read::Malformed(format!("a body in {coding:?}"));
+        }
         return chunked(message, octets, from);
     }
     let Some(len) = message.field("content-length") else {
@@ -108,7 +107,7 @@ fn body(mut message: Message, octets: &[u8], from: usize, unframed: Unframed) ->
             }
         };
     };
-    let Ok(len) = len.parse::<usize>() else {
+    let Some(len) = number(len, 10) else {
         return Read::Malformed(format!("a length of {len:?}"));
     };
     let end = match unframed {
@@ -128,34 +127,75 @@ fn chunked(mut message: Message, octets: &[u8], mut from: usize) -> Read {
             return Read::Incomplete;
         };
         let size = std::str::from_utf8(&octets[from..from + line]).unwrap_or("?");
-        let Ok(size) = usize::from_str_radix(size, 16) else {
+        let Some(size) = number(size, 16) else {
             return Read::Malformed(format!("a chunk of {size:?}"));
         };
         from += line + 2;
         if size == 0 {
             break;
         }
-        if octets.len() < from + size + 2 {
+        let end = from.saturating_add(size);
+        if octets.len() < end.saturating_add(2) {
             return Read::Incomplete;
         }
-        message.body.extend_from_slice(&octets[from..from + size]);
-        if &octets[from + size..from + size + 2] != b"\r\n" {
+        message.body.extend_from_slice(&octets[from..end]);
+        if &octets[end..end + 2] != b"\r\n" {
             return Read::Malformed("a chunk of another length".to_owned());
         }
-        from += size + 2;
+        from = end + 2;
     }
     // Trailers, if there are any.
     loop {
         let Some(line) = find(&octets[from..], b"\r\n") else {
             return Read::Incomplete;
         };
+        let text = characters(&octets[from..from + line]);
         from += line + 2;
         if line == 0 {
             return Read::Whole(message, from);
         }
+        if field(&text).is_none() {
+            return Read::Malformed(format!("the trailer {text:?}"));
+        }
     }
+}
+
+/// obs-text (RFC 9110 5.5): each octet a character.
+fn characters(octets: &[u8]) -> String {
+    octets.iter().map(|octet| char::from(*octet)).collect()
+}
+
+/// Digits and nothing else: `parse` takes a sign, too.
+fn number(text: &str, radix: u32) -> Option<usize> {
+    let digits = text.chars().all(|it| it.is_digit(radix));
+    usize::from_str_radix(text, radix).ok().filter(|_| digits)
 }
 
 fn find(octets: &[u8], what: &[u8]) -> Option<usize> {
     octets.windows(what.len()).position(|window| window == what)
+}
+
+#[test]
+fn what_leaves_room_for_doubt_is_malformed() {
+    for doubtful in [
+        "Content-Length: +1\r\n\r\nx",
+        "Content-Length: 0x1\r\n\r\nx",
+        "Content-Length: 1, 1\r\n\r\nx",
+        "Content-Length:\r\n\r\n",
+        "Content-Length: 1\r\nContent-Length: 1\r\n\r\nx",
+        "Content-Length: 0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        "Transfer-Encoding: identity\r\n\r\n",
+        "Transfer-Encoding: x, chunked\r\n\r\n0\r\n\r\n",
+        "Transfer-Encoding: chunked\r\n\r\n+1\r\nx\r\n0\r\n\r\n",
+        "Transfer-Encoding: chunked\r\n\r\n1;a\r\nx\r\n0\r\n\r\n",
+        "Transfer-Encoding: chunked\r\n\r\n1\r\nxy\r\n0\r\n\r\n",
+        "Transfer-Encoding: chunked\r\n\r\n0\r\nno field\r\n\r\n",
+        "A: b\nc\r\n\r\n",
+        "A : b\r\n\r\n",
+        " folded\r\n\r\n",
+    ] {
+        let octets = format!("POST / HTTP/1.1\r\n{doubtful}");
+        let read = read(octets.as_bytes(), Unframed::NoBody);
+        assert!(matches!(read, Read::Malformed(_)), "{doubtful:?}: {read:?}");
+    }
 }

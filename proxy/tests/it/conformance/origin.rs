@@ -21,22 +21,22 @@ pub(super) struct Script {
 
 /// What came over one connection.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Heard {
-    pub(super) octets: Vec<u8>,
+pub(crate) struct Heard {
+    pub(crate) octets: Vec<u8>,
     pub(super) requests: Vec<Message>,
-    pub(super) malformed: Option<String>,
+    pub(crate) malformed: Option<String>,
 }
 
 /// The app. Dropping it closes everything.
-pub(super) struct Origin {
-    pub(super) address: SocketAddr,
+pub(crate) struct Origin {
+    pub(crate) address: SocketAddr,
     heard: Arc<Mutex<Vec<Arc<Mutex<Heard>>>>>,
     script: Arc<Mutex<Option<Script>>>,
     task: JoinHandle<()>,
 }
 
 impl Origin {
-    pub(super) async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let heard = Arc::<Mutex<Vec<_>>>::default();
@@ -59,7 +59,7 @@ impl Origin {
     }
 
     /// What came since the last call, by connection, but for the proxy's own probes.
-    pub(super) fn take(&self) -> Vec<Heard> {
+    pub(crate) fn take(&self) -> Vec<Heard> {
         let mut heard = self.heard.lock().unwrap();
         let all = heard.iter().map(|one| one.lock().unwrap().clone());
         let is_probe = |one: &Heard| one.octets.starts_with(b"GET /up ");
@@ -71,6 +71,12 @@ impl Origin {
         }
         heard.retain(|one| Arc::strong_count(one) > 1);
         all
+    }
+
+    /// Whether every connection has ended and been read to its end.
+    pub(crate) fn is_deserted(&self) -> bool {
+        let heard = self.heard.lock().unwrap();
+        heard.iter().all(|one| Arc::strong_count(one) == 1)
     }
 
     /// From now on requests for `/case` are answered so.

@@ -1,0 +1,141 @@
+//! The target becomes a path, and tells the host together with Host (RFC 9112, 3.2).
+
+use holdfast_config::Limits;
+use http::header::{self, HeaderValue};
+use http::request::Parts;
+use http::uri::{PathAndQuery, Uri};
+use http::{Method, StatusCode, Version};
+
+use super::{Refused, refuse};
+
+/// Brings the target into origin-form (or `*`), Host into agreement with it, and returns the host for routing.
+pub(super) fn settle(head: &mut Parts, limits: &Limits) -> Result<String, Refused> {
+    let method = &head.method;
+    if *method == Method::CONNECT {
+        return refuse(StatusCode::METHOD_NOT_ALLOWED, "CONNECT");
+    }
+    if head.uri.path().len() + head.uri.query().map_or(0, str::len) > limits.target_size {
+        return refuse(StatusCode::URI_TOO_LONG, "the target is too long");
+    }
+    let path = head.uri.path();
+    let asterisk = path == "*";
+    if asterisk && *method != Method::OPTIONS {
+        return refuse(
+            StatusCode::BAD_REQUEST,
+            "the target * with a method other than OPTIONS",
+        );
+    }
+    if !asterisk && !path.starts_with('/') {
+        return refuse(
+            StatusCode::BAD_REQUEST,
+            "the target is neither a path nor a URL",
+        );
+    }
+    let visible = |text: &str| text.bytes().all(|octet| octet.is_ascii_graphic());
+    if !visible(path) || !head.uri.query().is_none_or(visible) {
+        return refuse(
+            StatusCode::BAD_REQUEST,
+            "the target has octets that are not visible ASCII",
+        );
+    }
+    let one_host = one_host(head)?;
+    match (head.uri.scheme_str(), head.uri.authority()) {
+        (None, None) => host_name(one_host),
+        (Some("http" | "https"), Some(authority)) => {
+            // RFC 9112, 3.2.2: the target's authority replaces what Host says.
+            let Ok(value) = HeaderValue::from_str(authority.as_str()) else {
+                return refuse(
+                    StatusCode::BAD_REQUEST,
+                    "the target's authority is not valid",
+                );
+            };
+            let name = host_name(Some(&value))?;
+            // One that a fragment was cut off may be empty, which reads as `/` but is written as nothing.
+            let target = head.uri.path_and_query();
+            let target = target.filter(|target| target.as_str() != "/").cloned();
+            head.headers.insert(header::HOST, value);
+            head.uri = Uri::from(target.unwrap_or_else(|| PathAndQuery::from_static("/")));
+            Ok(name)
+        }
+        _ => refuse(
+            StatusCode::BAD_REQUEST,
+            "the target is neither a path nor an http URL",
+        ),
+    }
+}
+
+fn one_host(head: &Parts) -> Result<Option<&HeaderValue>, Refused> {
+    let mut hosts = head.headers.get_all(header::HOST).iter();
+    let first = hosts.next();
+    if hosts.next().is_some() {
+        return refuse(StatusCode::BAD_REQUEST, "more than one Host");
+    }
+    if first.is_none() && head.version >= Version::HTTP_11 {
+        return refuse(StatusCode::BAD_REQUEST, "no Host");
+    }
+    Ok(first)
+}
+
+/// Whether it is `uri-host [":" port]`.
+pub(crate) fn is_host(text: &str) -> bool {
+    HeaderValue::from_str(text).is_ok_and(|value| host_name(Some(&value)).is_ok())
+}
+
+/// The routing name of `uri-host [":" port]`; empty for no Host (HTTP/1.0).
+fn host_name(value: Option<&HeaderValue>) -> Result<String, Refused> {
+    let Some(value) = value else {
+        return Ok(String::new());
+    };
+    let bad = Refused {
+        status: StatusCode::BAD_REQUEST,
+        detail: "Host is not a valid host",
+    };
+    let text = value.to_str().map_err(|_| bad)?;
+    let (host, port) = match text.strip_prefix('[') {
+        Some(literal) => {
+            let (address, port) = literal.split_once(']').ok_or(bad)?;
+            address.parse::<std::net::Ipv6Addr>().map_err(|_| bad)?;
+            (&text[..address.len() + 2], port)
+        }
+        None => {
+            let end = text.find(':').unwrap_or(text.len());
+            (&text[..end], &text[end..])
+        }
+    };
+    let port_sound = match port.strip_prefix(':') {
+        Some(digits) => digits.bytes().all(|digit| digit.is_ascii_digit()) && digits.len() <= 5,
+        None => port.is_empty(),
+    };
+    let literal = host.starts_with('[');
+    let sound = |octet: u8| octet.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=%".contains(&octet);
+    if host.is_empty() || !port_sound || !(literal || host.bytes().all(sound)) {
+        return Err(bad);
+    }
+    Ok(host.to_ascii_lowercase())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whatever_form_a_target_has_it_goes_on_as_a_path() {
+        for (target, written) in [
+            ("/", "/"),
+            ("/#f", "/"),
+            ("/a?#f", "/a?"),
+            ("http://a", "/"),
+            ("http://a/", "/"),
+            ("http://a#f", "/"),
+            ("http://a/#f", "/"),
+            ("http://a?", "/?"),
+            ("http://a?x#f", "/?x"),
+            ("http://a//b", "//b"),
+        ] {
+            let request = http::Request::get(target).header("host", "a");
+            let mut head = request.body(()).unwrap().into_parts().0;
+            assert_eq!(settle(&mut head, &Limits::default()).unwrap(), "a");
+            assert_eq!(head.uri.to_string(), written, "{target}");
+        }
+    }
+}

@@ -26,8 +26,8 @@ pub use network::{BadNetwork, Network};
 pub use overrides::Overrides;
 pub use report::{Error, Errors, Warnings};
 pub use settings::{
-    AccessLog, Admin, App, CertificateFiles, Checked, ClientCertificates, Control, Hold, Listen,
-    Probe, ResumeRate, Server, Settings, Timeouts, Tls,
+    AccessLog, Acme, Admin, App, CertificateFiles, Challenge, Checked, ClientCertificates, Control,
+    Hold, Listen, Probe, ResumeRate, Server, Settings, Timeouts, Tls,
 };
 pub use size::{BadSize, parse_size};
 pub use swap_core::duration::{BadDuration, parse as parse_duration};

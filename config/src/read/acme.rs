@@ -15,6 +15,8 @@ const CONTACTS_MAX: usize = 8;
 const CONTACT_MAX: usize = 320;
 /// Names of one listener. Each is a certificate of its own, and authorities limit how many they give in a week.
 const NAMES_MAX: usize = 100;
+/// A longer one has no room for an ending in the name of a file.
+const NAME_MAX: usize = 240;
 /// Where an authority asks over TLS (RFC 8737, 3).
 const HTTPS_PORT: u16 = 443;
 
@@ -84,6 +86,9 @@ fn name(text: &str) -> Result<String, String> {
     let is_address = text.parse::<std::net::Ipv4Addr>().is_ok() || text.starts_with('[');
     if is_address {
         return Err("certificates are for names, not for addresses".to_owned());
+    }
+    if text.len() > NAME_MAX {
+        return Err(format!("longer than {NAME_MAX} characters"));
     }
     if text.contains('_') {
         return Err("no authority gives certificates for names with an underscore".to_owned());

@@ -18,6 +18,8 @@ pub(crate) struct Daemon {
     child: Child,
     pub(crate) address: SocketAddr,
     pub(crate) socket: PathBuf,
+    /// None: as the configuration has it.
+    listen: Option<SocketAddr>,
     flags: Vec<String>,
     home: TempDir,
 }
@@ -49,6 +51,7 @@ impl Daemon {
             child,
             address,
             socket,
+            listen,
             flags,
             home,
         };
@@ -70,8 +73,15 @@ impl Daemon {
     pub(crate) fn kill_and_start_again(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
-        self.child = spawn(&self.home, &self.flags, Some(self.address));
+        let listen = self.listen.map(|_| self.address);
+        self.child = spawn(&self.home, &self.flags, listen);
         assert_eq!(ready_at(&mut self.child), self.address);
+    }
+
+    /// Where it keeps what outlives it.
+    #[cfg(feature = "acme")]
+    pub(crate) fn state(&self) -> PathBuf {
+        self.home.path().join("state")
     }
 
     /// SIGTERM.

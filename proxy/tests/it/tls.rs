@@ -20,14 +20,14 @@ use crate::daemon::Daemon;
 use crate::tunnels;
 
 /// An authority of our own, and a place for files.
-struct Authority {
+pub(crate) struct Authority {
     issuer: Issuer<'static, KeyPair>,
-    pem: String,
+    pub(crate) pem: String,
     home: TempDir,
 }
 
 impl Authority {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
         let key = KeyPair::generate().unwrap();
@@ -39,7 +39,7 @@ impl Authority {
     }
 
     /// Writes `NAME.pem` and `NAME.key`, good for this host.
-    fn issue(&self, name: &str, host: &str) {
+    pub(crate) fn issue(&self, name: &str, host: &str) {
         let params = CertificateParams::new(vec![host.to_owned()]).unwrap();
         let key = KeyPair::generate().unwrap();
         let certificate = params.signed_by(&key, &self.issuer).unwrap();
@@ -48,7 +48,7 @@ impl Authority {
         write("key", key.serialize_pem());
     }
 
-    fn file(&self, name: &str, end: &str) -> std::path::PathBuf {
+    pub(crate) fn file(&self, name: &str, end: &str) -> std::path::PathBuf {
         self.home.path().join(format!("{name}.{end}"))
     }
 
@@ -65,9 +65,14 @@ impl Authority {
     }
 
     /// A client that trusts this authority, and shows the certificate of that name if it has one.
-    fn client(&self, shows: Option<&str>) -> ClientConfig {
+    pub(crate) fn client(&self, shows: Option<&str>) -> ClientConfig {
+        self.client_of(&self.pem, shows)
+    }
+
+    /// The same, but trusting another authority.
+    pub(crate) fn client_of(&self, pem: &str, shows: Option<&str>) -> ClientConfig {
         let mut roots = RootCertStore::empty();
-        let ca = CertificateDer::from_pem_slice(self.pem.as_bytes()).unwrap();
+        let ca = CertificateDer::from_pem_slice(pem.as_bytes()).unwrap();
         roots.add(ca).unwrap();
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let builder = ClientConfig::builder_with_provider(provider)
@@ -100,7 +105,7 @@ async fn shake(
     shake_over(stream, client, host).await
 }
 
-async fn shake_over(
+pub(crate) async fn shake_over(
     stream: TcpStream,
     client: ClientConfig,
     host: &str,
@@ -111,7 +116,7 @@ async fn shake_over(
 }
 
 /// One request, and all that comes back.
-async fn ask(stream: &mut TlsStream<TcpStream>, host: &str) -> std::io::Result<String> {
+pub(crate) async fn ask(stream: &mut TlsStream<TcpStream>, host: &str) -> std::io::Result<String> {
     let request = format!("GET / HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).await?;
     let mut answer = String::new();
@@ -119,7 +124,7 @@ async fn ask(stream: &mut TlsStream<TcpStream>, host: &str) -> std::io::Result<S
     Ok(answer)
 }
 
-fn shown(stream: &TlsStream<TcpStream>) -> CertificateDer<'static> {
+pub(crate) fn shown(stream: &TlsStream<TcpStream>) -> CertificateDer<'static> {
     let certificates = stream.get_ref().1.peer_certificates().unwrap();
     certificates[0].clone().into_owned()
 }

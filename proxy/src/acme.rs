@@ -85,7 +85,11 @@ pub(crate) fn open(
         orders: Semaphore::new(ORDERS_MAX),
     };
     for name in &names {
-        authority.install_stored(name)?;
+        // One file must not keep everything else from being served.
+        if let Err(error) = authority.install_stored(name) {
+            let why = whole(&error);
+            tracing::error!("{why}; a new certificate of {name} is asked for");
+        }
     }
     Ok(Upkeep {
         authority: Some(Arc::new(authority)),

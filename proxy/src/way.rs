@@ -36,10 +36,7 @@ pub(crate) async fn take(conn: Rc<Conn>, request: Request<Incoming>) -> Response
     let conn = &traveller.conn;
     let exchange = Exchange::new(request, conn.peer(), &conn.front().trusted, received);
     let (mut response, sound) = match exchange {
-        Ok(exchange) => match traveller.at_once(&exchange) {
-            Some(answer) => (answer, true),
-            None => (traveller.set_out(exchange, resumed).await, true),
-        },
+        Ok(exchange) => (traveller.begin(exchange, resumed).await, true),
         Err(refused) => {
             let account = Account::open(traveller.conn.worker.clone(), received, None);
             let answer = traveller.answer(account, Reason::BadRequest(refused));
@@ -66,6 +63,18 @@ struct Traveller {
 }
 
 impl Traveller {
+    /// Answers at once, or sets out. Whoever has waited waits for its app, and for nothing else.
+    async fn begin(&self, exchange: Exchange, resumed: Option<Resumed>) -> Response<AnswerBody> {
+        let at_once = match &resumed {
+            None => self.at_once(&exchange),
+            Some(_) => None,
+        };
+        match at_once {
+            Some(answer) => answer,
+            None => self.set_out(exchange, resumed).await,
+        }
+    }
+
     /// What is answered whatever the apps do.
     fn at_once(&self, exchange: &Exchange) -> Option<Response<AnswerBody>> {
         let front = self.conn.front();

@@ -1,5 +1,6 @@
 //! One order, from the question to the certificate (RFC 8555, 7.4 and 7.5).
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -90,8 +91,9 @@ impl Order<'_> {
 
     /// What the authority has against our proof.
     async fn not_proven(&self, order: &mut instant_acme::Order) -> Failure {
-        let mut why = order.state().error.iter().map(ToString::to_string);
-        let mut why: Vec<_> = why.by_ref().collect();
+        let of_order = order.state().error.iter().map(ToString::to_string);
+        // Mostly the order's is that of its authorization.
+        let mut why: BTreeSet<_> = of_order.collect();
         let mut authorizations = order.authorizations();
         while let Some(Ok(mut authorization)) = authorizations.next().await {
             if let Ok(state) = authorization.refresh().await {
@@ -100,11 +102,11 @@ impl Order<'_> {
             }
         }
         if why.is_empty() {
-            why.push("it does not say why".to_owned());
+            why.insert("it does not say why".to_owned());
         }
         Failure::NotProven {
             challenge: self.challenge.word(),
-            why: shortened(&why.join("; ")),
+            why: shortened(&Vec::from_iter(why).join("; ")),
         }
     }
 }

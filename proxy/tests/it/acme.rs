@@ -110,7 +110,7 @@ async fn a_certificate_is_renewed_before_it_ends_while_swaps_run() {
         return;
     }
     let (a, b) = (App::start("a").await, App::start("b").await);
-    let pebble = Pebble::up(15).await;
+    let pebble = Pebble::up(20).await;
     let daemon = daemon(&a, &pebble.config("http-01", "", ""));
     issued(&pebble).await;
     let done = Cell::new(false);
@@ -208,6 +208,54 @@ async fn a_restart_and_a_reload_keep_the_account_and_the_certificate() {
     assert_ne!(pebble.shown().await.unwrap(), second);
     assert_ne!(fs::read_to_string(&account).unwrap(), known);
     assert!(store.join("account.json.old").is_file());
+}
+
+#[tokio::test]
+async fn a_renewal_that_fails_leaves_the_old_certificate_and_is_tried_again() {
+    if !is_there() {
+        return;
+    }
+    let app = App::start("a").await;
+    let mut pebble = Pebble::up(20).await;
+    let daemon = daemon(&app, &pebble.config("tls-alpn-01", "", ""));
+    issued(&pebble).await;
+    let root = pebble.root().await;
+    let old = pebble.shown().await.unwrap();
+    pebble.stop();
+    let failed = ["no new certificate of shop.test", "the old one serves"];
+    until_within(ISSUED_MAX, "it cannot be renewed", async || {
+        daemon.has_said(&failed)
+    })
+    .await;
+    let stream = pebble.secure_by(&root, None).await.unwrap();
+    assert_eq!(shown(&stream), old);
+    pebble.start(LONG).await;
+    issued(&pebble).await;
+}
+
+#[tokio::test]
+async fn what_the_authority_has_against_a_proof_is_in_the_log() {
+    if !is_there() {
+        return;
+    }
+    let app = App::start("a").await;
+    let mut pebble = Pebble::down();
+    let config = pebble.config("http-01", "", "");
+    // It asks where nobody listens.
+    pebble.http = pebble::free_port();
+    pebble.start(LONG).await;
+    let daemon = daemon(&app, &config);
+    let words = [
+        "no new certificate of shop.test",
+        "not convinced by http-01",
+        "connection refused",
+        "tried again in",
+    ];
+    until_within(ISSUED_MAX, "the cause is told", async || {
+        daemon.has_said(&words)
+    })
+    .await;
+    assert_eq!(daemon.client().await.get("/").await.status, 200);
 }
 
 /// The directory of the only authority.

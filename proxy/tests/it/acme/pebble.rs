@@ -105,6 +105,8 @@ impl Pebble {
             // Proofs are asked for at once, and for every order.
             .env("PEBBLE_VA_NOSLEEP", "1")
             .env("PEBBLE_AUTHZREUSE", "0")
+            // It refuses one sound nonce in twenty else, and now and then several in a row, which is a failure.
+            .env("PEBBLE_WFE_NONCEREJECT", "0")
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn();
@@ -140,7 +142,7 @@ impl Pebble {
     }
 
     /// Who signs what it gives: made anew at each start.
-    async fn root(&self) -> String {
+    pub(super) async fn root(&self) -> String {
         let stream = TcpStream::connect(("127.0.0.1", self.management)).await;
         let client = self.private.client(None);
         let stream = shake_over(stream.unwrap(), client, "localhost").await;
@@ -160,7 +162,16 @@ impl Pebble {
         &self,
         shows: Option<&str>,
     ) -> std::io::Result<TlsStream<TcpStream>> {
-        let client = self.private.client_of(&self.root().await, shows);
+        self.secure_by(&self.root().await, shows).await
+    }
+
+    /// The same with what signed its certificates at another time.
+    pub(super) async fn secure_by(
+        &self,
+        root: &str,
+        shows: Option<&str>,
+    ) -> std::io::Result<TlsStream<TcpStream>> {
+        let client = self.private.client_of(root, shows);
         let stream = TcpStream::connect(("127.0.0.1", self.https)).await?;
         shake_over(stream, client, NAME).await
     }

@@ -27,7 +27,8 @@ pub use overrides::Overrides;
 pub use report::{Error, Errors, Warnings};
 pub use settings::{
     AccessLog, Acme, Admin, App, CertificateFiles, Challenge, Checked, ClientCertificates, Control,
-    Hold, Listen, Probe, ResumeRate, Server, Settings, Timeouts, Tls,
+    Hold, Limits, Listen, Probe, Protocol, ResumeRate, Server, Settings, Timeouts, Tls, Upstream,
+    UpstreamTls,
 };
 pub use size::{BadSize, parse_size};
 pub use swap_core::duration::{BadDuration, parse as parse_duration};

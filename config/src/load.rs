@@ -80,6 +80,14 @@ impl Settings {
                 clients.ca = directory.join(&clients.ca);
             }
         }
+        let apps = self.apps.values_mut();
+        for tls in apps.filter_map(|app| app.upstream.tls.as_mut()) {
+            tls.ca = directory.join(&tls.ca);
+            if let Some(files) = &mut tls.shown {
+                files.certificate = directory.join(&files.certificate);
+                files.key = directory.join(&files.key);
+            }
+        }
     }
 
     /// What holds without a file: one app, `default`, that takes every host and path, with every limit at its default.

@@ -5,6 +5,7 @@ mod admin;
 mod app;
 mod control;
 mod hold;
+mod limits;
 mod listen;
 mod probe;
 mod release;
@@ -13,6 +14,7 @@ mod sense;
 mod server;
 mod timeouts;
 mod tls;
+mod upstream;
 
 use std::ops::Range;
 
@@ -53,6 +55,7 @@ fn document(mut root: Table<'_>, overrides: &Overrides) -> Settings {
     let listen = listen::read(&mut root, overrides, trusting, agreed);
     let settings = Settings {
         server,
+        limits: limits::read(root.table("limits")),
         control: control::read(root.table("control")),
         admin: admin::read(root.table("admin"), &listen),
         acme: acme::read(root.table("acme"), &listen),

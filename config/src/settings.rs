@@ -23,6 +23,8 @@ pub struct Checked {
 pub struct Settings {
     /// `[server]`
     pub server: Server,
+    /// `[limits]`
+    pub limits: Limits,
     /// `[control]`
     pub control: Control,
     /// `[admin]`, off unless named.
@@ -46,6 +48,54 @@ pub struct Server {
     pub access_log: AccessLog,
     /// Proxies in front whose word about a client is believed.
     pub trusted: Vec<Network>,
+}
+
+/// `[limits]`: what one client may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// How long a TLS handshake may take.
+    pub handshake: Duration,
+    /// How long the first octet may take, and a whole head from its first octet on.
+    pub head: Duration,
+    /// How long a connection without a request is kept.
+    pub idle: Duration,
+    /// The longest pause within a request's body.
+    pub body_pause: Duration,
+    /// How long a body may be waited for in all, besides what `body_rate` allows.
+    pub body_grace: Duration,
+    /// Octets a second at which a body must come.
+    pub body_rate: u32,
+    /// How long a client may take nothing of its answer.
+    pub write: Duration,
+    /// The longest head, in octets.
+    pub head_size: usize,
+    /// The longest target, in octets.
+    pub target_size: usize,
+    /// The most fields of a head.
+    pub fields: usize,
+    /// Requests at once on one HTTP/2 connection.
+    pub streams: u32,
+    /// Clients that are connected at once; none: as many as open files allow.
+    pub connections: Option<usize>,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            handshake: Duration::from_secs(10),
+            head: Duration::from_secs(10),
+            idle: Duration::from_secs(75),
+            body_pause: Duration::from_secs(30),
+            body_grace: Duration::from_secs(20),
+            body_rate: 240,
+            write: Duration::from_secs(60),
+            head_size: 32 << 10,
+            target_size: 8 << 10,
+            fields: 100,
+            streams: 100,
+            connections: None,
+        }
+    }
 }
 
 /// Where the access log goes.
@@ -177,6 +227,8 @@ pub struct App {
     pub release_header: Option<String>,
     /// The first release; only until the journal knows better.
     pub release: Option<Release>,
+    /// `[app.NAME.upstream]`
+    pub upstream: Upstream,
     /// `[app.NAME.probe]`
     pub probe: Probe,
     /// `[app.NAME.hold]`
@@ -185,11 +237,43 @@ pub struct App {
     pub timeouts: Timeouts,
 }
 
+/// `[app.NAME.upstream]`: how its instances are spoken to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Upstream {
+    /// Which HTTP.
+    pub protocol: Protocol,
+    /// TLS; plain without it.
+    pub tls: Option<UpstreamTls>,
+}
+
+/// The version of HTTP that an app speaks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Protocol {
+    /// HTTP/1.1.
+    #[default]
+    Http1,
+    /// HTTP/2: agreed on in the TLS handshake, or known beforehand.
+    Http2,
+}
+
+/// `tls` of an app's `upstream`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UpstreamTls {
+    /// Those who sign the instances' certificates, PEM.
+    pub ca: PathBuf,
+    /// The name that has to be in the certificates; without it the instance's IP address.
+    pub name: Option<String>,
+    /// The certificate that we show.
+    pub shown: Option<CertificateFiles>,
+}
+
 /// `[app.NAME.probe]`
 #[derive(Clone, Debug, PartialEq)]
 pub struct Probe {
     /// What is asked for; 2xx passes.
     pub path: String,
+    /// The service whose health is asked for instead, with gRPC; an empty name: the whole server's.
+    pub grpc: Option<String>,
     /// How often a live release is looked at. 100 ms while something waits for it.
     pub interval: Duration,
     /// How long one probe may take.

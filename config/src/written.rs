@@ -9,14 +9,16 @@ use std::time::Duration;
 use swap_core::{AppName, Release, duration};
 
 use crate::{
-    AccessLog, Acme, Admin, App, CertificateFiles, ClientCertificates, Control, Hold, Listen,
-    Probe, ResumeRate, Server, Settings, Timeouts, Tls, size,
+    AccessLog, Acme, Admin, App, CertificateFiles, ClientCertificates, Control, Hold, Limits,
+    Listen, Probe, Protocol, ResumeRate, Server, Settings, Timeouts, Tls, Upstream, UpstreamTls,
+    size,
 };
 
 /// Dotted keys and their values in TOML.
 pub(crate) fn lines(settings: &Settings) -> BTreeMap<String, String> {
     let Settings {
         server,
+        limits,
         control,
         admin,
         acme,
@@ -25,6 +27,7 @@ pub(crate) fn lines(settings: &Settings) -> BTreeMap<String, String> {
     } = settings;
     let mut lines = Lines::default();
     lines.server(server);
+    lines.limits(limits);
     lines.control(control);
     if let Some(Admin { listen }) = admin {
         lines.put("admin", "listen", text(listen));
@@ -129,6 +132,42 @@ impl Lines {
         self.put("server", "trusted", list(trusted.iter().map(text)));
     }
 
+    fn limits(&mut self, limits: &Limits) {
+        let Limits {
+            handshake,
+            head,
+            idle,
+            body_pause,
+            body_grace,
+            body_rate,
+            write,
+            head_size,
+            target_size,
+            fields,
+            streams,
+            connections,
+        } = limits;
+        for (key, time) in [
+            ("handshake", handshake),
+            ("head", head),
+            ("idle", idle),
+            ("body_pause", body_pause),
+            ("body_grace", body_grace),
+            ("write", write),
+        ] {
+            self.put("limits", key, length(*time));
+        }
+        for (key, octets) in [("head_size", head_size), ("target_size", target_size)] {
+            self.put("limits", key, text(size::text(*octets as u64)));
+        }
+        self.put("limits", "body_rate", body_rate);
+        self.put("limits", "fields", fields);
+        self.put("limits", "streams", streams);
+        if let Some(connections) = connections {
+            self.put("limits", "connections", connections);
+        }
+    }
+
     fn control(&mut self, control: &Control) {
         let Control {
             socket,
@@ -165,6 +204,7 @@ impl Lines {
             strip_prefix,
             release_header,
             release,
+            upstream,
             probe,
             hold,
             timeouts,
@@ -178,19 +218,43 @@ impl Lines {
             self.put(table, "release.id", text(id));
             self.put(table, "release.instances", list(instances.iter().map(text)));
         }
+        self.upstream(&format!("{table}.upstream"), upstream);
         self.probe(&format!("{table}.probe"), probe);
         self.hold(&format!("{table}.hold"), hold);
         self.timeouts(&format!("{table}.timeouts"), timeouts);
     }
 
+    fn upstream(&mut self, table: &str, Upstream { protocol, tls }: &Upstream) {
+        let protocol = match protocol {
+            Protocol::Http1 => "http1",
+            Protocol::Http2 => "http2",
+        };
+        self.put(table, "protocol", text(protocol));
+        let Some(UpstreamTls { ca, name, shown }) = tls else {
+            return;
+        };
+        self.put(table, "tls.ca", text(ca.display()));
+        if let Some(name) = name {
+            self.put(table, "tls.name", text(name));
+        }
+        if let Some(CertificateFiles { certificate, key }) = shown {
+            self.put(table, "tls.certificate", text(certificate.display()));
+            self.put(table, "tls.key", text(key.display()));
+        }
+    }
+
     fn probe(&mut self, table: &str, probe: &Probe) {
         let Probe {
             path,
+            grpc,
             interval,
             timeout,
             passes,
         } = probe;
         self.put(table, "path", text(path));
+        if let Some(service) = grpc {
+            self.put(table, "grpc", text(service));
+        }
         self.put(table, "interval", length(*interval));
         self.put(table, "timeout", length(*timeout));
         self.put(table, "passes", passes);
@@ -261,11 +325,15 @@ mod tests {
         let every_key = "listen = [{ address = \"[::1]:80\", proxy_protocol = true }]\nadmin.listen = \"127.0.0.1:9900\"\n\
             server = { workers = 3, state_dir = \"/s \\\"t\\\"\", access_log = \"/log\", \
             trusted = [\"10.0.0.0/8\", \"::1\"] }\n\
+            limits = { handshake = \"1s\", head = \"2s\", idle = \"3s\", body_pause = \"4s\", body_grace = \"5s\", \
+            body_rate = 6, write = \"7s\", head_size = \"9KiB\", target_size = \"1KiB\", fields = 11, streams = 12, \
+            connections = 13 }\n\
             control = { socket = \"/c\", mode = \"0660\", users = [\"a\", \"b\"] }\n\
             [app.\"a.b\"]\nhosts = [\"a.example\", \"*.b.example\"]\npaths = [\"/x\", \"/y\"]\n\
             strip_prefix = true\nrelease_header = false\n\
             release = { id = \"r\", instances = [\"unix:/a\", \"[::1]:1\"] }\n\
-            probe = { path = \"/p\", interval = \"2s\", timeout = \"3s\", passes = 4 }\n\
+            upstream = { protocol = \"http2\", tls = { ca = \"/ca\", name = \"n\", certificate = \"/c\", key = \"/k\" } }\n\
+            probe = { path = \"/p\", grpc = \"s.V\", interval = \"2s\", timeout = \"3s\", passes = 4 }\n\
             [app.\"a.b\".hold]\nmax_requests = 5\nmax_bytes = \"6KiB\"\nmax_wait = \"10m7s\"\n\
             max_share = 0.8\nwhen_down = false\nresume_rate = 9\nanswer_probes = false\n\
             [app.\"a.b\".timeouts]\nboot = \"10s\"\ndrain = \"12s\"\ndrain_held = \"11s\"\n\

@@ -3,9 +3,36 @@
 //! Everything here returns at once and cannot fail: what can fail is journalled before. What takes time is reported
 //! back as a [`Signal`].
 
+use std::io;
+use std::pin::Pin;
+
 use swap_core::{Address, AppName, Cause, GateId, Generation, Methods, Release};
 
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpStream, UnixStream};
+
 use crate::wire::Shed;
+
+/// A connection to an instance.
+pub trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
+
+/// A connection that is being made.
+pub type Connecting = Pin<Box<dyn Future<Output = io::Result<Box<dyn Stream>>> + Send>>;
+
+/// Connects in plain.
+pub fn connect_plain(instance: &Address) -> Connecting {
+    let instance = instance.clone();
+    Box::pin(async move {
+        Ok(match instance {
+            Address::Tcp(address) => {
+                Box::new(TcpStream::connect(address).await?) as Box<dyn Stream>
+            }
+            Address::Unix(path) => Box::new(UnixStream::connect(path).await?),
+        })
+    })
+}
 
 /// What the driver asks of the data plane.
 pub trait DataPlane: Send + Sync + 'static {
@@ -31,6 +58,9 @@ pub trait DataPlane: Send + Sync + 'static {
 
     /// What probes say of an instance of the live release: whether it should get traffic while others can.
     fn mark(&self, app: &AppName, instance: &Address, healthy: bool);
+
+    /// Connects to an instance, as a request of the app would: over TLS, where that is asked for.
+    fn connect(&self, app: &AppName, instance: &Address) -> Connecting;
 
     /// What has been counted for the app since the process began, and what the hold looks like now.
     fn traffic(&self, app: &AppName) -> Traffic;

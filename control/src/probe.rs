@@ -1,31 +1,34 @@
-//! Probes: is an instance ready? A fresh connection each time, one GET, 2xx passes.
+//! Probes: is an instance ready? A fresh connection each time, and one question.
 
+mod ask;
+mod grpc;
+
+use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
-use http::header::{CONNECTION, HOST, USER_AGENT};
-use http::{Request, StatusCode};
-use http_body_util::Empty;
-use hyper::body::Bytes;
-use hyper::client::conn::http1;
-use hyper_util::rt::TokioIo;
-use swap_core::{Address, Release, duration};
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpStream, UnixStream};
+use holdfast_config::Protocol;
+use swap_core::{Address, Release};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep_until};
+
+use crate::plane::Connecting;
+use ask::probe;
 
 /// How often something is probed that somebody waits for.
 const WAITING_INTERVAL: Duration = Duration::from_millis(100);
 /// A live instance is marked down after so many failures in a row.
 const FAILURES_TO_DOWN: u32 = 3;
-/// Who asks.
-const AGENT: &str = concat!("holdfast-probe/", env!("CARGO_PKG_VERSION"));
 
 /// What a probe asks for.
 #[derive(Clone, Debug)]
 pub(crate) struct Question {
+    pub(crate) dial: Dial,
+    pub(crate) protocol: Protocol,
     pub(crate) path: String,
+    /// The service whose health is asked for instead, with gRPC.
+    pub(crate) grpc: Option<String>,
     /// In the field `Host`; the instance's address if there is none.
     pub(crate) host: Option<String>,
     /// For the whole of it, from the connect on.
@@ -34,6 +37,16 @@ pub(crate) struct Question {
     pub(crate) passes: u32,
     /// An accepted connect is enough.
     pub(crate) connect_only: bool,
+}
+
+/// The way to an instance: the same for probes as for requests.
+#[derive(Clone)]
+pub(crate) struct Dial(pub(crate) Arc<dyn Fn(&Address) -> Connecting + Send + Sync>);
+
+impl fmt::Debug for Dial {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Dial")
+    }
 }
 
 /// Why a probe failed, in words that name the instance.
@@ -120,83 +133,16 @@ pub(crate) async fn watch(
     }
 }
 
-/// Asks once.
-async fn probe(instance: &Address, question: &Question) -> Result<(), Failure> {
-    let path = &question.path;
-    match timeout(question.timeout, ask(instance, question)).await {
-        Err(_) => {
-            let limit = duration::text(question.timeout);
-            Err(format!(
-                "{instance}: no answer to GET {path} within {limit}"
-            ))
-        }
-        Ok(Err(why)) => Err(format!("{instance}: {why}")),
-        Ok(Ok(status)) if status.is_success() => Ok(()),
-        Ok(Ok(status)) => {
-            let status = status.as_u16();
-            Err(format!("{instance} answered {status} to GET {path}"))
-        }
-    }
-}
-
-async fn ask(instance: &Address, question: &Question) -> Result<StatusCode, String> {
-    let words = |error: std::io::Error| match error.kind() {
-        std::io::ErrorKind::ConnectionRefused => "connection refused".to_owned(),
-        _ => error.to_string(),
-    };
-    match instance {
-        Address::Tcp(address) => {
-            let stream = TcpStream::connect(address).await.map_err(words)?;
-            exchange(stream, &address.to_string(), question).await
-        }
-        Address::Unix(path) => {
-            let stream = UnixStream::connect(path).await.map_err(words)?;
-            exchange(stream, "localhost", question).await
-        }
-    }
-}
-
-async fn exchange<S>(stream: S, host: &str, question: &Question) -> Result<StatusCode, String>
-where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
-    if question.connect_only {
-        return Ok(StatusCode::OK);
-    }
-    let words = |error: hyper::Error| format!("no HTTP answer to GET {}: {error}", question.path);
-    let request = Request::get(&question.path)
-        .header(HOST, question.host.as_deref().unwrap_or(host))
-        .header(USER_AGENT, AGENT)
-        .header(CONNECTION, "close")
-        .body(Empty::<Bytes>::new())
-        .map_err(|error| error.to_string())?;
-    let (mut sender, connection) = http1::handshake(TokioIo::new(stream))
-        .await
-        .map_err(words)?;
-    let answer = async move {
-        sender
-            .send_request(request)
-            .await
-            .map(|answer| answer.status())
-    };
-    tokio::pin!(connection, answer);
-    // One task for both: when the answer is dropped, so is the connection.
-    tokio::select! {
-        biased;
-        status = &mut answer => status.map_err(words),
-        ended = &mut connection => {
-            ended.map_err(words)?;
-            answer.await.map_err(words)
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::TcpListener;
 
+    use tokio::time::timeout;
+
+    use super::ask::AGENT;
     use super::*;
+    use crate::plane::connect_plain;
 
     /// An app whose answers, one a connection, are these; the last one for ever. Says what it was asked first.
     async fn app(answers: &'static [&'static str]) -> (Address, mpsc::Receiver<String>) {
@@ -222,7 +168,10 @@ mod tests {
 
     fn question() -> Question {
         Question {
+            dial: Dial(Arc::new(connect_plain)),
+            protocol: Protocol::Http1,
             path: "/up".into(),
+            grpc: None,
             host: Some("shop.example.com".into()),
             timeout: Duration::from_secs(5),
             passes: 1,

@@ -12,23 +12,23 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http_body::Body;
-use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
+use crate::body::Upload;
 use crate::clock;
 use crate::http2;
 use crate::io::{ClientIo, Socket};
 use crate::linger;
 use crate::listen::Accepted;
 use crate::peer;
-use crate::policy;
 use crate::tls::Secured;
 use crate::tunnel::Tunnel;
 use crate::watch;
@@ -36,10 +36,14 @@ use crate::way;
 use crate::worker::Worker;
 use conn::Errand;
 pub(crate) use conn::{Conn, Parked, Resumed};
+pub(crate) use deadline::IDLE_STOPPING_MAX;
 use deadline::{Deadline, Passed};
-pub(crate) use deadline::{HEAD_MAX, IDLE_STOPPING_MAX};
 
 /// How hyper's part of a connection ended.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "moved once; a box would be an allocation for each held request"
+)]
 enum Ended {
     /// For good: answered and closed, broken, or idle for too long.
     Over,
@@ -60,7 +64,7 @@ pub(crate) async fn run(accepted: Accepted, worker: Rc<Worker>) {
     let Some(peer) = peer::meet(&mut stream, client, &front, &worker).await else {
         return;
     };
-    let Some(octet) = first_octet(&stream, &worker).await else {
+    let Some(octet) = first_octet(&stream, &worker, front.limits.head).await else {
         return linger::close(Secured::Plain(stream)).await;
     };
     let mut stream = match front.secure(stream).await {
@@ -70,7 +74,7 @@ pub(crate) async fn run(accepted: Accepted, worker: Rc<Worker>) {
         Err(error) => return tracing::debug!(%client, %error, "no handshake"),
     };
     let conn = Rc::new(Conn::new(worker, front, peer));
-    let (is_http2, mut read) = match version(&mut stream, octet).await {
+    let (is_http2, mut read) = match version(&mut stream, octet, conn.front().limits.head).await {
         Ok(version) => version,
         Err(_) => return linger::close(stream).await,
     };
@@ -88,8 +92,8 @@ pub(crate) async fn run(accepted: Accepted, worker: Rc<Worker>) {
                 break;
             }
             Ended::Tunnel(tunnel, read) => {
-                Box::pin(tunnel.run(stream, read)).await;
-                return drop(permit);
+                stream = Box::pin(tunnel.run(stream, read)).await;
+                break;
             }
             Ended::Parked(parked, ahead) => match wait(parked, &ahead, stream.tcp()).await {
                 Some((resumed, octets)) => {
@@ -103,14 +107,15 @@ pub(crate) async fn run(accepted: Accepted, worker: Rc<Worker>) {
     linger::close(stream).await;
 }
 
-const SLOW_HEAD: &[u8] = b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\
-    Proxy-Status: holdfast; error=http_request_error; details=\"the head took longer than 10 s\"\r\n\r\n";
+const SLOW_HEAD: &[u8] =
+    b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\
+    Proxy-Status: holdfast; error=http_request_error; details=\"the head took too long\"\r\n\r\n";
 
 /// Accepted sockets may never say anything: nothing is built for them until they do.
-async fn first_octet(stream: &TcpStream, worker: &Worker) -> Option<u8> {
+async fn first_octet(stream: &TcpStream, worker: &Worker, within: Duration) -> Option<u8> {
     let mut octet = [0];
     let octets = tokio::select! {
-        seen = tokio::time::timeout(HEAD_MAX, stream.peek(&mut octet)) => seen.ok()?.ok()?,
+        seen = tokio::time::timeout(within, stream.peek(&mut octet)) => seen.ok()?.ok()?,
         () = worker.stop.idle_grace(IDLE_STOPPING_MAX) => 0,
     };
     (octets > 0).then_some(octet[0])
@@ -118,7 +123,11 @@ async fn first_octet(stream: &TcpStream, worker: &Worker) -> Option<u8> {
 
 /// Whether the client speaks HTTP/2, agreed on in the handshake or known to it before; and the octets read to find out.
 /// `first` is the first octet, if the connection is plain.
-async fn version(stream: &mut Secured, first: u8) -> std::io::Result<(bool, Bytes)> {
+async fn version(
+    stream: &mut Secured,
+    first: u8,
+    within: Duration,
+) -> std::io::Result<(bool, Bytes)> {
     if let Some(agreed) = stream.agreed_on_http2() {
         return Ok((agreed, Bytes::new()));
     }
@@ -137,7 +146,7 @@ async fn version(stream: &mut Secured, first: u8) -> std::io::Result<(bool, Byte
         }
         Ok(http2::PREFACE == read)
     };
-    let is_http2 = tokio::time::timeout(HEAD_MAX, reading).await?;
+    let is_http2 = tokio::time::timeout(within, reading).await?;
     is_http2.map(|is_http2| (is_http2, read.freeze()))
 }
 
@@ -188,11 +197,12 @@ async fn serve(conn: &Rc<Conn>, stream: Secured, read: Bytes) -> (Ended, Secured
         let answering = way::take(conn.clone(), request);
         async { Ok::<_, Infallible>(answering.await) }
     });
+    let limits = conn.front().limits;
     let mut hyper = http1::Builder::new()
         .half_close(true)
         .header_read_timeout(None)
-        .max_headers(policy::FIELDS_MAX + 1)
-        .max_buf_size(policy::HEAD_BYTES_MAX)
+        .max_headers(limits.fields + 1)
+        .max_buf_size(limits.head_size)
         .serve_connection(TokioIo::new(io), service);
     let mut deadline = Deadline::new(conn);
     let outcome = poll_fn(|cx| {
@@ -237,7 +247,7 @@ fn reclaim(socket: Socket) -> Secured {
     }
 }
 
-fn take_read_ahead(body: &mut Option<Incoming>) -> Bytes {
+fn take_read_ahead(body: &mut Option<Upload>) -> Bytes {
     let mut octets = BytesMut::new();
     let mut cx = Context::from_waker(Waker::noop());
     if let Some(body) = body {

@@ -25,6 +25,7 @@ use crate::listen::Front;
 use crate::metrics::Page;
 use crate::peer::Trusted;
 use crate::plane::Plane;
+use crate::table;
 use crate::tls::{Issued, Tls};
 use crate::workers::{self, Connections, Running, Workers};
 use configuration::Configuration;
@@ -77,18 +78,20 @@ async fn serve(configuration: Arc<Configuration>) -> Result<(), Failed> {
     // Everything that can be refused comes first; nothing is accepted before the table is published.
     let (challenges, issued) = (Arc::default(), Arc::default());
     let fronts = fronts(&settings, &challenges, &issued)?;
+    let apps = table::Settings::open_all(&settings.apps).map_err(usage)?;
     let bound = workers::bind(&addresses(&settings), worker_count(&settings)).map_err(usage)?;
     let listening = bound.addresses.clone();
     let admin = admin_listener(&settings).await?;
     let access_log = access_log(&settings.server.access_log)?;
     let runtime = tokio::runtime::Handle::current();
-    let (workers, signals) = Workers::new(bound, &fronts, &access_log, runtime);
+    let connections = limits::connections(settings.limits.connections).map_err(usage)?;
+    let (workers, signals) = Workers::new(bound, &fronts, connections, &access_log, runtime);
     let plane = workers.plane.clone();
     let control =
         ControlPlane::open(options(&settings, &configuration, &plane, &fronts)?).map_err(usage)?;
     let upkeep = acme::open(&settings, &state_dir(&settings)?, &challenges, &issued);
     let upkeep = upkeep.map_err(usage)?;
-    plane.configure(&settings.apps);
+    plane.configure(&apps);
     let started = control
         .start(settings.apps.clone(), plane.clone(), signals)
         .await;
@@ -131,7 +134,8 @@ fn fronts(
 ) -> Result<Vec<Arc<Front>>, Failed> {
     let trusted = Trusted::new(&settings.server.trusted);
     let fronts = settings.listen.iter();
-    let fronts = fronts.map(|listen| Front::open(listen, &trusted, challenges, issued));
+    let fronts =
+        fronts.map(|listen| Front::open(listen, &trusted, settings.limits, challenges, issued));
     fronts
         .map(|front| front.map(Arc::new).map_err(usage))
         .collect()

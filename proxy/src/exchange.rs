@@ -8,8 +8,10 @@ use http::{Request, Version, header};
 use http_body::Body;
 use hyper::body::Incoming;
 
+use crate::body::Upload;
 use crate::fronts::Origin;
-use crate::peer::{Peer, Trusted};
+use crate::listen::Front;
+use crate::peer::Peer;
 use crate::policy::{self, Facts, Refused};
 
 /// A request that the policy has passed.
@@ -18,7 +20,7 @@ pub(crate) struct Exchange {
     /// As the client said it; the head that goes up says HTTP/1.1.
     version: Version,
     /// None: it has none, or its last octet has gone.
-    pub(crate) body: Option<Incoming>,
+    pub(crate) body: Option<Upload>,
     pub(crate) facts: Facts,
     pub(crate) origin: Origin,
     /// When its head had come.
@@ -27,19 +29,21 @@ pub(crate) struct Exchange {
     pub(crate) held: Duration,
     /// How often it was sent with octets leaving.
     pub(crate) sent: u32,
+    /// How often an app has refused it unread.
+    pub(crate) refused: u32,
 }
 
 impl Exchange {
     pub(crate) fn new(
         request: Request<Incoming>,
         peer: Peer,
-        trusted: &Trusted,
+        front: &Front,
         received: Duration,
     ) -> Result<Self, Refused> {
         let (mut head, body) = request.into_parts();
-        let body = (!body.is_end_stream()).then_some(body);
-        let facts = policy::check(&mut head, body.is_some())?;
-        let origin = Origin::of(&head.headers, peer, trusted);
+        let body = Upload::of(body);
+        let facts = policy::check(&mut head, body.is_some(), &front.limits)?;
+        let origin = Origin::of(&head.headers, peer, &front.trusted);
         let version = std::mem::replace(&mut head.version, Version::HTTP_11);
         Ok(Self {
             head,
@@ -50,11 +54,12 @@ impl Exchange {
             received,
             held: Duration::ZERO,
             sent: 0,
+            refused: 0,
         })
     }
 
     /// Takes head and body out, to be sent.
-    pub(crate) fn take(&mut self) -> (Parts, Option<Incoming>) {
+    pub(crate) fn take(&mut self) -> (Parts, Option<Upload>) {
         let empty = Request::new(()).into_parts().0;
         (std::mem::replace(&mut self.head, empty), self.body.take())
     }

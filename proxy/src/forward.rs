@@ -1,12 +1,14 @@
 //! forward: the request goes up, the answer comes down, and what may be tried again is tried again (RFC 9110, 9.2.2).
 
+mod attempt;
+mod prepare;
+
 use std::rc::Rc;
 
-use http::header::{self, HeaderMap, HeaderName, HeaderValue};
-use http::uri::{PathAndQuery, Uri};
+use holdfast_config::Protocol;
+use http::header::{self, HeaderMap, HeaderValue};
 use http::{Request, Response, StatusCode, Version};
 use hyper::body::Incoming;
-use hyper::client::conn::TrySendError;
 use swap_gate::Class;
 
 use crate::account::Account;
@@ -22,6 +24,11 @@ use crate::route::Routed;
 use crate::table::App;
 use crate::tunnel::Tunnel;
 use crate::upstream::{Checkout, ConnectError};
+use attempt::{Attempt, Refusal, Spare, failure, loss_of, unsent_or_failed};
+use prepare::prepare;
+
+/// So often an app may refuse a request unread before that is its answer.
+const REFUSALS_MAX: u32 = 3;
 
 /// How forwarding ended.
 #[expect(
@@ -50,19 +57,12 @@ pub(crate) struct Forward<'a> {
     pub(crate) websocket: bool,
 }
 
-/// What one attempt came to.
-enum Attempt {
-    Answered(Response<Incoming>, Checkout),
-    /// Nothing has left: the connection was gone before.
-    Unsent(Request<RequestBody>, bool),
-    /// Octets may have left, no answer came.
-    Failed(hyper::Error),
-    TimedOut,
-}
-
 impl Forward<'_> {
     /// Sends the exchange to an instance of the leased release; to another one while that is allowed.
     pub(crate) async fn run(self, mut exchange: Exchange, account: Account) -> Forwarded {
+        if self.websocket && self.lease.upstream().protocol == Protocol::Http2 {
+            return Forwarded::Refused(account, policy::NO_WEBSOCKET);
+        }
         let target = exchange.head.uri.clone();
         prepare(&mut exchange, self.app(), self.conn.front().scheme());
         let mut tried = Vec::new();
@@ -76,11 +76,9 @@ impl Forward<'_> {
                     continue;
                 }
             };
-            let spare = exchange.is_replayable().then(|| exchange.head.clone());
-            let (head, body) = exchange.take();
-            let body = RequestBody::new(body, &self.lease, self.conn);
+            let (request, spare) = self.request(&mut exchange, &checkout);
             match self
-                .attempt(checkout, Request::from_parts(head, body))
+                .attempt(checkout, request, exchange.facts.trailers)
                 .await
             {
                 Attempt::Answered(response, checkout) => {
@@ -93,6 +91,15 @@ impl Forward<'_> {
                         tried.push(instance);
                     }
                 }
+                Attempt::Refused(refusal) => {
+                    exchange.refused += 1;
+                    let may = exchange.refused <= REFUSALS_MAX
+                        && (refusal == Refusal::GoingAway || account.spend_retry());
+                    let Some((head, body)) = spare.recover().await.filter(|_| may) else {
+                        return Forwarded::Lost(account, Loss::UpstreamReset);
+                    };
+                    (exchange.head, exchange.body) = (head, body);
+                }
                 Attempt::TimedOut if self.conn.waits_for_client() => {
                     return Forwarded::Refused(account, policy::SLOW_BODY);
                 }
@@ -101,7 +108,7 @@ impl Forward<'_> {
                     return Forwarded::Refused(account, policy::BROKEN_BODY);
                 }
                 Attempt::Failed(_) if self.lease.is_cut() => return Forwarded::Cut(account),
-                Attempt::Failed(error) => match spare {
+                Attempt::Failed(error) => match spare.replay() {
                     // Octets that are no answer are an answer that has begun.
                     Some(head)
                         if exchange.sent == 0 && !error.is_parse() && account.spend_retry() =>
@@ -140,7 +147,7 @@ impl Forward<'_> {
             // it must not meet a close that is already there.
             tokio::task::yield_now().await;
         }
-        let pooled = if exchange.sent == 0 && !exchange.facts.websocket {
+        let pooled = if exchange.sent == 0 && exchange.refused == 0 && !exchange.facts.websocket {
             worker.pool.checkout(&self.lease, instance, class)
         } else {
             None
@@ -155,7 +162,7 @@ impl Forward<'_> {
             .await?;
         // A release of held requests opens many at once. Kept, they would each take a thread of the app while it looks
         // for another request on them (Puma, gunicorn's gthread), and whoever comes later would wait behind that.
-        fresh.once = !exchange.held.is_zero() && !exchange.facts.websocket;
+        fresh.once = !exchange.held.is_zero() && !exchange.facts.websocket && !fresh.is_shared();
         self.lease.instance(instance).reinstate();
         Ok(fresh)
     }
@@ -184,15 +191,38 @@ impl Forward<'_> {
         let instance = self.lease.instance(instance);
         instance.eject(clock::now());
         tracing::debug!(app = %self.app().name, instance = %instance.address, %error, "not connected");
-        match error {
-            ConnectError::TimedOut(_) => Loss::ConnectTimeout,
-            ConnectError::Failed(_) | ConnectError::Handshake(_) | ConnectError::Draining => {
-                Loss::ConnectRefused
-            }
-        }
+        loss_of(error)
     }
 
-    async fn attempt(&self, mut checkout: Checkout, mut request: Request<RequestBody>) -> Attempt {
+    /// The exchange as a request, and what is kept of it for another try.
+    fn request(
+        &self,
+        exchange: &mut Exchange,
+        checkout: &Checkout,
+    ) -> (Request<RequestBody>, Spare) {
+        let replayable = exchange.is_replayable();
+        let had_body = exchange.has_body();
+        let kept = replayable || checkout.is_shared();
+        let (head, body) = exchange.take();
+        let mut spare = Spare {
+            head: kept.then(|| head.clone()),
+            replayable,
+            body: None,
+        };
+        let mut body = RequestBody::new(body, &self.lease, self.conn);
+        if checkout.is_shared() && had_body {
+            let (recoverable, recovery) = body.recoverable();
+            (body, spare.body) = (recoverable, Some(recovery));
+        }
+        (Request::from_parts(head, body), spare)
+    }
+
+    async fn attempt(
+        &self,
+        mut checkout: Checkout,
+        mut request: Request<RequestBody>,
+        trailers: bool,
+    ) -> Attempt {
         let conn = self.conn;
         if checkout.once {
             let close = HeaderValue::from_static("close");
@@ -201,13 +231,13 @@ impl Forward<'_> {
         conn.await_answer(self.app().settings.config.timeouts.response);
         let answer = tokio::select! {
             biased;
-            answer = checkout.sender.try_send_request(request) => Some(answer),
+            answer = checkout.send(request, &self.lease, trailers) => Some(answer),
             () = conn.overdue() => None,
         };
         conn.stop_waiting();
         match answer {
             Some(Ok(response)) => Attempt::Answered(response, checkout),
-            Some(Err(error)) => unsent_or_failed(error, checkout.fresh),
+            Some(Err(error)) => unsent_or_failed(error, &checkout),
             None => Attempt::TimedOut,
         }
     }
@@ -267,58 +297,5 @@ impl Forward<'_> {
         if let Some(name) = &self.app().settings.release_header {
             fields.insert(name, self.lease.release().header.clone());
         }
-    }
-}
-
-fn unsent_or_failed(mut error: TrySendError<Request<RequestBody>>, fresh: bool) -> Attempt {
-    match error.take_message() {
-        Some(request) => Attempt::Unsent(request, fresh),
-        None => Attempt::Failed(error.into_error()),
-    }
-}
-
-fn failure(error: &hyper::Error) -> Loss {
-    if error.is_parse() {
-        Loss::UpstreamMalformed
-    } else {
-        Loss::UpstreamReset
-    }
-}
-
-/// Puts in the fields that the app gets from us, and takes a stripped prefix off. What is said in these
-/// fields of a client is believed of trusted fronts only.
-fn prepare(exchange: &mut Exchange, app: &App, scheme: &'static str) {
-    const HELD_MS: HeaderName = HeaderName::from_static("x-held-ms");
-    let fields = &mut exchange.head.headers;
-    exchange.origin.tell(fields, scheme);
-    if exchange.held.is_zero() {
-        fields.remove(HELD_MS);
-    } else {
-        let held_ms = u64::try_from(exchange.held.as_millis()).unwrap_or(u64::MAX);
-        fields.insert(HELD_MS, HeaderValue::from(held_ms));
-    }
-    if app.settings.config.strip_prefix {
-        strip_prefix(&mut exchange.head.uri, &app.settings.config.paths);
-    }
-}
-
-/// Takes the longest of `prefixes` off the target's path.
-fn strip_prefix(target: &mut Uri, prefixes: &[String]) {
-    let matching = prefixes
-        .iter()
-        .map(|prefix| prefix.trim_end_matches('/'))
-        .filter(|prefix| {
-            let rest = target.path().strip_prefix(prefix);
-            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-        });
-    let longest = matching.map(str::len).max().unwrap_or(0);
-    let rest = &target.path_and_query().map_or("/", PathAndQuery::as_str)[longest..];
-    let whole = if rest.starts_with('/') {
-        rest.to_owned()
-    } else {
-        format!("/{rest}")
-    };
-    if let Ok(stripped) = whole.parse() {
-        *target = stripped;
     }
 }

@@ -3,12 +3,15 @@
 //! hyper's connection stays whole here: a stream that waits at the door takes little more than its head, and its body
 //! stays in a window that it cannot exceed.
 
-use std::cell::Cell;
+mod turns;
+
+use std::cell::{Cell, RefCell};
 use std::convert::Infallible;
 use std::net::SocketAddr;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::time::Duration;
 
+use holdfast_config::Limits;
 use hyper::rt::Executor;
 use hyper::server::conn::http2;
 use hyper::service::service_fn;
@@ -17,14 +20,12 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::clock;
 use crate::connection::Conn;
-use crate::policy;
 use crate::way;
+use turns::Turns;
 
 /// What a client with prior knowledge says first (RFC 9113, 3.4).
 pub(crate) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
-/// Requests under way on one connection.
-const STREAMS_MAX: u32 = 100;
 /// Octets of a body that a client may send ahead of the app.
 const STREAM_WINDOW: u32 = 64 << 10;
 const CONNECTION_WINDOW: u32 = 1 << 20;
@@ -35,48 +36,74 @@ const LOCAL_RESETS_MAX: usize = 128;
 /// A client from which nothing comes is asked after so long, and has so long to answer.
 const PING_EVERY: Duration = Duration::from_secs(30);
 const PONG_MAX: Duration = Duration::from_secs(20);
-/// A connection without a request is kept for so long.
-const IDLE_MAX: Duration = Duration::from_secs(75);
+/// A connection is looked at so often within the shorter of its limits.
+const LOOKS: u32 = 6;
 
 /// Requests of one connection that have not ended.
 pub(crate) struct Streams {
     running: Cell<usize>,
     /// When the last one ended.
     since: Cell<Duration>,
+    all: RefCell<Vec<Weak<Conn>>>,
 }
 
 /// One of them. Its drop says that it has ended.
 pub(crate) struct Running(Rc<Streams>);
+
+/// Why a connection is given up.
+enum Over {
+    /// There has been no request for too long.
+    Idle,
+    /// A client takes nothing of an answer. One stream cannot be ended while it is not asked for more, so all are.
+    Untaken,
+}
 
 impl Streams {
     fn new() -> Rc<Self> {
         Rc::new(Self {
             running: Cell::new(0),
             since: Cell::new(clock::now()),
+            all: RefCell::default(),
         })
     }
 
-    fn enter(self: &Rc<Self>) -> Running {
+    fn begin(self: &Rc<Self>, conn: &Conn) -> Rc<Conn> {
         self.running.set(self.running.get() + 1);
-        Running(self.clone())
+        let stream = Rc::new(Conn::of_stream(conn, Running(self.clone())));
+        let mut all = self.all.borrow_mut();
+        if all.len() == all.capacity() {
+            all.retain(|stream| stream.strong_count() > 0);
+        }
+        all.push(Rc::downgrade(&stream));
+        stream
     }
 
-    /// Resolves when there has been none for too long.
-    async fn idle(&self) {
+    /// Resolves when the connection is to be given up.
+    async fn over(&self, limits: &Limits) -> Over {
+        let pause = limits.idle.min(limits.write) / LOOKS;
         loop {
-            let end = self.since.get() + IDLE_MAX;
-            if self.running.get() == 0 && end <= clock::now() {
-                return;
+            tokio::time::sleep(pause).await;
+            let now = clock::now();
+            if self.running.get() == 0 && self.since.get() + limits.idle <= now {
+                return Over::Idle;
             }
-            let look = end.max(clock::now() + IDLE_MAX / 10);
-            tokio::time::sleep_until(clock::instant(look).into()).await;
+            let streams = self.all.borrow();
+            let untaken = streams
+                .iter()
+                .filter_map(|stream| stream.upgrade()?.untaken());
+            if untaken
+                .min()
+                .is_some_and(|since| since + limits.write <= now)
+            {
+                return Over::Untaken;
+            }
         }
     }
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
-        let Streams { running, since } = &*self.0;
+        let Streams { running, since, .. } = &*self.0;
         running.set(running.get() - 1);
         since.set(clock::now());
     }
@@ -89,30 +116,37 @@ where
 {
     let streams = Streams::new();
     let service = service_fn(|request| {
-        let stream = Rc::new(Conn::of_stream(conn, streams.enter()));
+        let stream = streams.begin(conn);
         async { Ok::<_, Infallible>(way::take(stream, request).await) }
     });
+    let limits = conn.front().limits;
     let serving = http2::Builder::new(Local)
         .timer(TokioTimer::new())
-        .max_concurrent_streams(STREAMS_MAX)
+        .max_concurrent_streams(limits.streams)
         .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
         .max_pending_accept_reset_streams(PENDING_RESETS_MAX)
         .max_local_error_reset_streams(LOCAL_RESETS_MAX)
-        .max_header_list_size(policy::HEAD_BYTES_MAX as u32)
+        .max_header_list_size(u32::try_from(limits.head_size).unwrap_or(u32::MAX))
         .keep_alive_interval(PING_EVERY)
         .keep_alive_timeout(PONG_MAX)
-        .serve_connection(TokioIo::new(io), service);
+        .serve_connection(TokioIo::new(Turns::new(io)), service);
     tokio::pin!(serving);
+    let over = async {
+        tokio::select! {
+            () = conn.worker.stop.stopped() => Over::Idle,
+            over = streams.over(&limits) => over,
+        }
+    };
     let ended = tokio::select! {
         ended = serving.as_mut() => ended,
-        () = async { tokio::select! {
-            () = conn.worker.stop.stopped() => {}
-            () = streams.idle() => {}
-        } } => {
-            serving.as_mut().graceful_shutdown();
-            serving.await
-        }
+        over = over => match over {
+            Over::Untaken => return tracing::debug!(%client, "an answer is not taken"),
+            Over::Idle => {
+                serving.as_mut().graceful_shutdown();
+                serving.await
+            }
+        },
     };
     if let Err(error) = ended {
         tracing::debug!(%client, %error, "connection ended");

@@ -6,11 +6,13 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use holdfast_config::Upstream;
 use http::Method;
 use swap_gate::Class;
 
 use crate::release::{Instance, LiveRelease, class};
 use crate::route::Routed;
+use crate::tls::Outward;
 
 /// One running request on one release. Shared by answer and request body: the latter may outlive the former.
 pub(crate) type Lease = Rc<Leased>;
@@ -84,6 +86,15 @@ impl Leased {
             self.settle_on(index);
         }
         chosen
+    }
+
+    /// How the app's instances are spoken to.
+    pub(crate) fn upstream(&self) -> &Upstream {
+        &self.routed.app().settings.config.upstream
+    }
+
+    pub(crate) fn tls(&self) -> Option<&Outward> {
+        self.routed.app().settings.tls.as_ref()
     }
 
     pub(crate) fn instance(&self, index: usize) -> &Instance {

@@ -19,8 +19,28 @@ pub(crate) fn raise_open_files() {
     }
 }
 
-/// How many clients may be connected at once: half of what may be open, because each may need an upstream connection.
-pub(crate) fn connections_max() -> usize {
+/// How many clients may be connected at once: as many as were asked for, if they can be.
+pub(crate) fn connections(asked_for: Option<usize>) -> Result<usize, TooMany> {
+    let most = connections_max();
+    match asked_for {
+        Some(asked_for) if asked_for > most => Err(TooMany { asked_for, most }),
+        Some(asked_for) => Ok(asked_for),
+        None => Ok(most),
+    }
+}
+
+/// More connections than the process may have.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "limits.connections: {asked_for} cannot be kept, for the limit of open files allows {most} (two for each)"
+)]
+pub(crate) struct TooMany {
+    asked_for: usize,
+    most: usize,
+}
+
+/// Half of what may be open, because each may need an upstream connection.
+fn connections_max() -> usize {
     let open = getrlimit(Resource::Nofile)
         .current
         .unwrap_or(UNLIMITED)

@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use holdfast_config::Listen;
+use holdfast_config::{Limits, Listen};
 use rustix::io::Errno;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
@@ -39,6 +39,8 @@ pub(crate) struct Front {
     pub(crate) trusted: Trusted,
     /// What an ACME authority may ask.
     pub(crate) challenges: Arc<Challenges>,
+    /// What a client may take.
+    pub(crate) limits: Limits,
 }
 
 impl Front {
@@ -46,6 +48,7 @@ impl Front {
     pub(crate) fn open(
         listen: &Listen,
         trusted: &Trusted,
+        limits: Limits,
         challenges: &Arc<Challenges>,
         issued: &Arc<Issued>,
     ) -> Result<Self, TlsError> {
@@ -57,6 +60,7 @@ impl Front {
             redirect: listen.redirect,
             proxy_protocol: listen.proxy_protocol,
             trusted: trusted.clone(),
+            limits,
         })
     }
 
@@ -71,7 +75,7 @@ impl Front {
     /// The way into the connection: through a handshake, or at once. None: the handshake was all that was wanted.
     pub(crate) async fn secure(&self, stream: TcpStream) -> io::Result<Option<Secured>> {
         match &self.tls {
-            Some(tls) => tls.secure(stream).await,
+            Some(tls) => tls.secure(stream, self.limits.handshake).await,
             None => Ok(Some(Secured::Plain(stream))),
         }
     }

@@ -72,7 +72,7 @@ pub(crate) async fn meet(
     // Boxed: few connections have this step, and all have room for it.
     let read = Box::pin(proxy_protocol::read(stream));
     let source = tokio::select! {
-        read = tokio::time::timeout(connection::HEAD_MAX, read) => read,
+        read = tokio::time::timeout(front.limits.head, read) => read,
         () = worker.stop.idle_grace(connection::IDLE_STOPPING_MAX) => return None,
     };
     match source {

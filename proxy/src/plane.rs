@@ -4,13 +4,13 @@
 //! table, the door and the gate, and nothing else.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use holdfast_config::{Hold, ResumeRate};
-use holdfast_control::plane::{DataPlane, HoldCounts, Signal, Signaller, Traffic};
+use holdfast_control::plane::{Connecting, DataPlane, HoldCounts, Signal, Signaller, Traffic};
 use holdfast_control::wire::Shed;
-use http::HeaderName;
 use swap_core::{Address, AppName, Cause, GateId, Generation, Methods, Release, ReleaseId};
 use swap_gate::{Bounds, Class, Classes, Rate};
 use tokio::runtime::Handle;
@@ -20,7 +20,8 @@ use crate::clock;
 use crate::counters::{PerWorker, ReleaseCells};
 use crate::release::LiveRelease;
 use crate::route::Routes;
-use crate::table::{App, Door, Published, Settings, Table};
+use crate::table::{AllSettings, App, Door, Published, Settings, Table};
+use crate::upstream;
 use crate::worker::Mail;
 
 /// The apps and their releases, as they are published.
@@ -81,27 +82,29 @@ impl Plane {
 
     /// Takes over the apps' settings: new apps begin empty and shut, apps that are gone take no more requests, the
     /// others keep their releases. All or nothing, in one publish.
-    pub(crate) fn configure(&self, apps: &BTreeMap<AppName, holdfast_config::App>) {
+    pub(crate) fn configure(&self, apps: &AllSettings) {
         let mut state = self.state();
         let mut old = std::mem::take(&mut state.apps);
-        for (name, config) in apps {
+        for (name, settings) in apps {
             let entrance = match old.remove(name) {
-                Some(entrance) => entrance.with_settings(config),
-                None => self.new_entrance(name, config),
+                Some(entrance) => entrance.with_settings(settings),
+                None => self.new_entrance(name, settings),
             };
             state.apps.insert(name.clone(), entrance);
         }
-        state.routes = Arc::new(Routes::new(apps.values()));
+        state.routes = Arc::new(Routes::new(apps.values().map(|app| &app.config)));
         self.show(&state);
     }
 
-    fn new_entrance(&self, name: &AppName, config: &holdfast_config::App) -> Entrance {
+    fn new_entrance(&self, name: &AppName, settings: &Arc<Settings>) -> Entrance {
         let (signaller, opened) = (self.signaller.clone(), Signal::DoorOpen(name.clone()));
-        let door = Door::new(bounds(&config.hold), move || signaller.send(opened.clone()));
+        let door = Door::new(bounds(&settings.config.hold), move || {
+            signaller.send(opened.clone())
+        });
         door.hold(Cause::Empty, Methods::ALL.bits(), clock::now());
         let app = App {
             name: name.clone(),
-            settings: settings(config),
+            settings: settings.clone(),
             door,
             live: None,
             counters: Arc::new(PerWorker::new(self.mail.len())),
@@ -169,8 +172,8 @@ pub(crate) struct Survey {
 }
 
 impl Entrance {
-    fn with_settings(self, config: &holdfast_config::App) -> Self {
-        self.app.door.set_bounds(bounds(&config.hold));
+    fn with_settings(self, settings: &Arc<Settings>) -> Self {
+        self.app.door.set_bounds(bounds(&settings.config.hold));
         let App {
             name,
             door,
@@ -180,7 +183,7 @@ impl Entrance {
         } = &*self.app;
         let app = App {
             name: name.clone(),
-            settings: settings(config),
+            settings: settings.clone(),
             door: door.clone(),
             live: live.clone(),
             counters: counters.clone(),
@@ -296,6 +299,7 @@ impl DataPlane for Plane {
         };
         live.gate.close();
         if tunnels_too {
+            live.hurried.store(true, Relaxed);
             live.cut_tunnels.cancel();
         }
         let ending = Ending {
@@ -335,6 +339,15 @@ impl DataPlane for Plane {
                 .filter(|known| known.address == *instance)
                 .for_each(|known| known.mark(healthy));
         });
+    }
+
+    fn connect(&self, app: &AppName, instance: &Address) -> Connecting {
+        let settings = self.with(app, |entrance| Some(entrance.app.settings.clone()));
+        let instance = instance.clone();
+        Box::pin(async move {
+            let tls = settings.as_ref().and_then(|settings| settings.tls.as_ref());
+            upstream::stream(&instance, tls).await
+        })
     }
 
     fn traffic(&self, app: &AppName) -> Traffic {
@@ -438,15 +451,6 @@ fn classes(methods: Methods) -> Classes {
     } else {
         safe
     }
-}
-
-fn settings(config: &holdfast_config::App) -> Arc<Settings> {
-    let name = config.release_header.as_deref();
-    let release_header = name.and_then(|name| HeaderName::try_from(name).ok());
-    Arc::new(Settings {
-        config: config.clone(),
-        release_header,
-    })
 }
 
 fn bounds(hold: &Hold) -> Bounds {

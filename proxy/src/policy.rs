@@ -3,19 +3,13 @@
 //! hyper parses; it does not check what a proxy must. One pure function over the parsed head: no IO, no clock, no
 //! table. Running it twice over the same request changes nothing more, because a held request is parsed again.
 
+use holdfast_config::Limits;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::request::Parts;
 use http::uri::{PathAndQuery, Uri};
 use http::{Method, StatusCode, Version};
 
 use crate::fronts;
-
-/// Longest target that is taken, in octets.
-pub(crate) const TARGET_BYTES_MAX: usize = 8 * 1024;
-/// Most fields in a head.
-pub(crate) const FIELDS_MAX: usize = 100;
-/// Longest head, in octets.
-pub(crate) const HEAD_BYTES_MAX: usize = 32 * 1024;
 
 /// Why a request is refused, and how.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,7 +27,13 @@ pub(crate) const BROKEN_BODY: Refused = Refused {
 /// Its body comes too slowly, or not at all.
 pub(crate) const SLOW_BODY: Refused = Refused {
     status: StatusCode::REQUEST_TIMEOUT,
-    detail: "the body pauses for more than 30 s, or comes at less than 240 octets a second",
+    detail: "the body pauses for too long, or comes too slowly",
+};
+
+/// The app is spoken to in HTTP/2, which has no `Upgrade` (RFC 9113, 8.6).
+pub(crate) const NO_WEBSOCKET: Refused = Refused {
+    status: StatusCode::NOT_IMPLEMENTED,
+    detail: "a WebSocket, and this app is spoken to in HTTP/2",
 };
 
 /// What the rest of the way must know of the fields that are gone.
@@ -47,20 +47,23 @@ pub(crate) struct Facts {
     pub(crate) keep_alive: bool,
     /// A WebSocket is asked for.
     pub(crate) websocket: bool,
+    /// The client takes trailers.
+    pub(crate) trailers: bool,
 }
 
 /// Checks the head and makes it fit to be forwarded.
-pub(crate) fn check(head: &mut Parts, has_body: bool) -> Result<Facts, Refused> {
+pub(crate) fn check(head: &mut Parts, has_body: bool, limits: &Limits) -> Result<Facts, Refused> {
     if head.version == Version::HTTP_2 {
         translate_http2(head)?;
     }
-    check_fields(head)?;
+    check_fields(head, limits)?;
     check_framing(head)?;
-    let host = settle_target(head)?;
+    let host = settle_target(head, limits)?;
     let close = lists(&head.headers, header::CONNECTION, "close");
     let keep_alive =
         head.version == Version::HTTP_10 && lists(&head.headers, header::CONNECTION, "keep-alive");
     let websocket = wants_websocket(head) && !has_body;
+    let trailers = lists(&head.headers, header::TE, "trailers");
     strip_hop_by_hop(&mut head.headers);
     if websocket {
         offer_websocket(&mut head.headers);
@@ -70,6 +73,7 @@ pub(crate) fn check(head: &mut Parts, has_body: bool) -> Result<Facts, Refused> 
         close,
         keep_alive,
         websocket,
+        trailers,
     })
 }
 
@@ -143,6 +147,25 @@ const HOP_BY_HOP: [HeaderName; 7] = [
     header::UPGRADE,
 ];
 
+/// Takes out of trailers what has no meaning behind a body, or would change one that has been acted on: framing, routing,
+/// who the client is (RFC 9110, 6.5.1).
+pub(crate) fn strip_trailers(fields: &mut HeaderMap) {
+    for name in KEPT.iter().chain(&HOP_BY_HOP).chain(&NEVER_TRAILERS) {
+        if fields.contains_key(name) {
+            fields.remove(name);
+        }
+    }
+}
+
+const NEVER_TRAILERS: [HeaderName; 6] = [
+    header::CONTENT_ENCODING,
+    header::CONTENT_RANGE,
+    header::CONTENT_TYPE,
+    header::EXPECT,
+    header::SET_COOKIE,
+    header::TRAILER,
+];
+
 /// Names the protocol that follows, for the next hop.
 pub(crate) fn offer_websocket(fields: &mut HeaderMap) {
     fields.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
@@ -158,11 +181,11 @@ pub(crate) fn is_websocket(fields: &HeaderMap) -> bool {
         && protocols.next().is_none()
 }
 
-fn check_fields(head: &Parts) -> Result<(), Refused> {
-    if head.headers.len() > FIELDS_MAX {
+fn check_fields(head: &Parts, limits: &Limits) -> Result<(), Refused> {
+    if head.headers.len() > limits.fields {
         return refuse(
             StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
-            "more than 100 fields",
+            "too many fields",
         );
     }
     // `_` and `-` are one to CGI-like applications: a field that says one thing to us would say another to them.
@@ -199,13 +222,13 @@ fn check_framing(head: &Parts) -> Result<(), Refused> {
 }
 
 /// Brings the target into origin-form (or `*`), Host into agreement with it, and returns the host for routing.
-fn settle_target(head: &mut Parts) -> Result<String, Refused> {
+fn settle_target(head: &mut Parts, limits: &Limits) -> Result<String, Refused> {
     let method = &head.method;
     if *method == Method::CONNECT {
         return refuse(StatusCode::METHOD_NOT_ALLOWED, "CONNECT");
     }
-    if head.uri.path().len() + head.uri.query().map_or(0, str::len) > TARGET_BYTES_MAX {
-        return refuse(StatusCode::URI_TOO_LONG, "the target is longer than 8 KiB");
+    if head.uri.path().len() + head.uri.query().map_or(0, str::len) > limits.target_size {
+        return refuse(StatusCode::URI_TOO_LONG, "the target is too long");
     }
     let path = head.uri.path();
     let asterisk = path == "*";
@@ -343,8 +366,12 @@ mod tests {
         builder.body(()).unwrap().into_parts().0
     }
 
+    fn checked(head: &mut Parts) -> Result<Facts, Refused> {
+        check(head, false, &Limits::default())
+    }
+
     fn detail(method: &str, target: &str, fields: &[(&str, &str)]) -> (u16, &'static str) {
-        let refused = check(&mut head(method, target, fields), false).unwrap_err();
+        let refused = checked(&mut head(method, target, fields)).unwrap_err();
         (refused.status.as_u16(), refused.detail)
     }
 
@@ -356,7 +383,7 @@ mod tests {
             ("a", "a"),
             ("a:", "a"),
         ] {
-            let facts = check(&mut head("GET", "/", &[("host", value)]), false).unwrap();
+            let facts = checked(&mut head("GET", "/", &[("host", value)])).unwrap();
             assert_eq!(facts.host, name);
         }
     }
@@ -379,7 +406,7 @@ mod tests {
     #[test]
     fn an_absolute_target_replaces_host() {
         let mut head = head("GET", "http://b.test/x?y=1", &[("host", "a.test")]);
-        assert_eq!(check(&mut head, false).unwrap().host, "b.test");
+        assert_eq!(checked(&mut head).unwrap().host, "b.test");
         assert_eq!(head.uri, "/x?y=1");
         assert_eq!(head.headers[header::HOST], "b.test");
     }
@@ -393,7 +420,7 @@ mod tests {
         assert_eq!(detail("GET", "ftp://a/", &host).0, 400);
         let long = format!("/{}", "x".repeat(9000));
         assert_eq!(detail("GET", &long, &host).0, 414);
-        check(&mut head("OPTIONS", "*", &host), false).unwrap();
+        checked(&mut head("OPTIONS", "*", &host)).unwrap();
     }
 
     #[test]
@@ -407,7 +434,7 @@ mod tests {
             ("te", "trailers"),
         ];
         let mut head = head("POST", "/", &fields);
-        let facts = check(&mut head, false).unwrap();
+        let facts = checked(&mut head).unwrap();
         assert!(facts.close);
         let left: Vec<_> = head.headers.keys().map(HeaderName::as_str).collect();
         assert_eq!(left, ["host", "content-length"]);
@@ -440,7 +467,7 @@ mod tests {
                 ("upgrade", upgrade),
             ];
             let mut head = head("GET", "/", &fields);
-            let facts = check(&mut head, false).unwrap();
+            let facts = checked(&mut head).unwrap();
             (facts.websocket, head.headers.contains_key(header::UPGRADE))
         };
         assert_eq!(ask("WebSocket"), (true, true));
@@ -455,9 +482,9 @@ mod tests {
             "http://b.test/x",
             &[("host", "a"), ("connection", "x")],
         );
-        let first = check(&mut head, false).unwrap();
+        let first = checked(&mut head).unwrap();
         let after = (head.uri.clone(), head.headers.clone());
-        assert_eq!(check(&mut head, false).unwrap(), first);
+        assert_eq!(checked(&mut head).unwrap(), first);
         assert_eq!((head.uri, head.headers), after);
     }
 }

@@ -29,6 +29,8 @@ pub(crate) struct LiveRelease {
     pub(crate) cut: CancellationToken,
     /// Ends the tunnels.
     pub(crate) cut_tunnels: CancellationToken,
+    /// Other clients wait for its end: whatever is cut ends at once.
+    pub(crate) hurried: AtomicBool,
     pub(crate) instances: Box<[Instance]>,
     pub(crate) counters: Arc<PerWorker<ReleaseCells>>,
 }
@@ -56,10 +58,35 @@ impl LiveRelease {
             links: Gate::new(workers),
             cut_tunnels: cut.child_token(),
             cut,
+            hurried: AtomicBool::new(false),
             counters,
         }
     }
 }
+
+impl LiveRelease {
+    /// Resolves when one of its connections is to end.
+    pub(crate) async fn cut(&self) {
+        self.cut.cancelled().await;
+        self.wait_for_its_moment().await;
+    }
+
+    /// Resolves when one of its tunnels is to end.
+    pub(crate) async fn tunnels_cut(&self) {
+        self.cut_tunnels.cancelled().await;
+        self.wait_for_its_moment().await;
+    }
+
+    /// Whoever is cut comes back at once: not all in the same moment.
+    async fn wait_for_its_moment(&self) {
+        if !self.hurried.load(Relaxed) {
+            tokio::time::sleep(SPREAD.mul_f64(fastrand::f64())).await;
+        }
+    }
+}
+
+/// Over so long the ends of what is cut are spread. Below the time that the swap waits for them to be counted.
+const SPREAD: Duration = Duration::from_secs(3);
 
 /// A release id consists of visible ASCII (`ReleaseId` checks it), so the fallback is never taken.
 fn header_value(id: &str) -> HeaderValue {

@@ -1,6 +1,7 @@
 //! The published table: what every request reads once, and nobody changes. The only file that names arc-swap.
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -12,6 +13,7 @@ use swap_gate::Queue;
 use crate::counters::{AppCells, PerWorker};
 use crate::release::LiveRelease;
 use crate::route::Routes;
+use crate::tls::{Outward, TlsError};
 
 /// The door of an app: the queue in which its requests wait.
 pub(crate) type Door = Queue<Cause>;
@@ -40,7 +42,35 @@ pub(crate) struct App {
 pub(crate) struct Settings {
     pub(crate) config: holdfast_config::App,
     pub(crate) release_header: Option<HeaderName>,
+    /// None: its instances are spoken to in plain.
+    pub(crate) tls: Option<Outward>,
 }
+
+impl Settings {
+    /// Reads the files that the settings name.
+    pub(crate) fn open(config: &holdfast_config::App) -> Result<Self, TlsError> {
+        let upstream = &config.upstream;
+        let open = |tls| Outward::open(tls, upstream.protocol);
+        let name = config.release_header.as_deref();
+        Ok(Self {
+            tls: upstream.tls.as_ref().map(open).transpose()?,
+            release_header: name.and_then(|name| HeaderName::try_from(name).ok()),
+            config: config.clone(),
+        })
+    }
+
+    /// Those of every app: all or none.
+    pub(crate) fn open_all(
+        apps: &BTreeMap<AppName, holdfast_config::App>,
+    ) -> Result<AllSettings, TlsError> {
+        let open =
+            |(name, config): (&AppName, _)| Ok((name.clone(), Arc::new(Self::open(config)?)));
+        apps.iter().map(open).collect()
+    }
+}
+
+/// The settings of every app.
+pub(crate) type AllSettings = BTreeMap<AppName, Arc<Settings>>;
 
 /// Where the table is published.
 #[derive(Debug)]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use holdfast_config::{App, Hold, Probe, ResumeRate, Timeouts};
+use holdfast_config::{App, Hold, Probe, ResumeRate, Timeouts, Upstream};
 
 /// An app with the documented defaults.
 pub(crate) fn app_settings() -> App {
@@ -12,8 +12,10 @@ pub(crate) fn app_settings() -> App {
         strip_prefix: false,
         release_header: Some("x-release".into()),
         release: None,
+        upstream: Upstream::default(),
         probe: Probe {
             path: "/up".into(),
+            grpc: None,
             interval: Duration::from_secs(1),
             timeout: Duration::from_secs(5),
             passes: 1,

@@ -8,6 +8,7 @@ mod authority;
 mod certificates;
 mod challenge;
 mod issued;
+mod outward;
 
 use std::io;
 use std::pin::Pin;
@@ -35,11 +36,10 @@ pub(crate) use challenge::Proof;
 pub(crate) use issued::Issued;
 #[cfg(feature = "acme")]
 pub(crate) use issued::{Certificate, NotOurs};
+pub(crate) use outward::Outward;
 
 /// What HTTP/2 is called in a handshake (RFC 9113, 3.2).
 const HTTP_2: &[u8] = b"h2";
-/// A handshake takes no longer.
-const HANDSHAKE_MAX: Duration = Duration::from_secs(10);
 
 /// The TLS of one listener.
 pub(crate) struct Tls {
@@ -78,15 +78,19 @@ impl Tls {
         Ok(Reread { tls: self, ready })
     }
 
-    /// Shakes hands. None: it was an authority with its question, which is answered.
-    pub(crate) async fn secure(&self, stream: TcpStream) -> io::Result<Option<Secured>> {
+    /// Shakes hands, which may take so long. None: it was an authority with its question, which is answered.
+    pub(crate) async fn secure(
+        &self,
+        stream: TcpStream,
+        max: Duration,
+    ) -> io::Result<Option<Secured>> {
         let config = self.now().config;
         let secured = if self.challenges.is_any() {
             let shaking = Box::pin(challenge::shake(stream, &self.challenges, config));
-            tokio::time::timeout(HANDSHAKE_MAX, shaking).await??
+            tokio::time::timeout(max, shaking).await??
         } else {
             let shaking = TlsAcceptor::from(config).accept(stream);
-            Some(tokio::time::timeout(HANDSHAKE_MAX, shaking).await??)
+            Some(tokio::time::timeout(max, shaking).await??)
         };
         Ok(secured.map(|stream| Secured::Tls(Box::new(stream))))
     }

@@ -1,17 +1,25 @@
 //! A tunnel: octets both ways between a client and the release that answered 101. It holds its lease until both sides
 //! have ended, or the drain does.
 
+mod frames;
+
+use std::io;
+use std::time::Duration;
+
 use bytes::Bytes;
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncWriteExt, copy_bidirectional_with_sizes};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, split};
 
 use crate::account::Account;
 use crate::lease::Lease;
 use crate::tls::Secured;
+use frames::{Frames, GOING_AWAY};
 
 /// Octets copied at a time, each way.
 const COPY_BYTES: usize = 16 * 1024;
+/// A client that takes nothing is told nothing.
+const FAREWELL_MAX: Duration = Duration::from_secs(1);
 
 /// A tunnel that begins when the 101 has been written.
 pub(crate) struct Tunnel {
@@ -21,28 +29,68 @@ pub(crate) struct Tunnel {
 }
 
 impl Tunnel {
-    /// Copies until the end. `front` are octets of the client that were read already.
-    pub(crate) async fn run(self, mut client: Secured, front: Bytes) {
+    /// Copies until the end, and gives the client's side back to be closed. `front` are octets of the client that
+    /// were read already.
+    pub(crate) async fn run(self, client: Secured, front: Bytes) -> Secured {
         let Self {
             upgrade,
             lease,
             account,
         } = self;
         let release = lease.release().clone();
-        let copying = async move {
-            let upgraded = upgrade.await.map_err(std::io::Error::other)?;
-            let mut upstream = TokioIo::new(upgraded);
-            upstream.write_all(&front).await?;
-            copy_bidirectional_with_sizes(&mut client, &mut upstream, COPY_BYTES, COPY_BYTES).await
+        let (mut from_client, mut to_client) = split(client);
+        let mut said = Frames::default();
+        let copying = async {
+            let (mut from_app, mut to_app) = split(upstream(upgrade).await?);
+            to_app.write_all(&front).await?;
+            let up = copy(&mut from_client, &mut to_app, |_| {});
+            let down = copy(&mut from_app, &mut to_client, |octets| said.pass(octets));
+            tokio::try_join!(up, down)
         };
-        tokio::select! {
+        let cut = tokio::select! {
             ended = copying => {
                 if let Err(error) = ended {
                     tracing::debug!(%error, "tunnel ended");
                 }
+                false
             }
-            () = release.cut_tunnels.cancelled() => {}
+            () = release.tunnels_cut() => true,
+        };
+        if cut && said.may_say() {
+            let saying = to_client.write_all(&GOING_AWAY);
+            let _ = tokio::time::timeout(FAREWELL_MAX, saying).await;
         }
         drop((account, lease));
+        from_client.unsplit(to_client)
+    }
+}
+
+async fn upstream(upgrade: OnUpgrade) -> io::Result<impl AsyncRead + AsyncWrite> {
+    let upgraded = upgrade.await.map_err(io::Error::other)?;
+    Ok(TokioIo::new(upgraded))
+}
+
+/// Copies to the end, and passes the end on. `passed` sees what has been written.
+async fn copy(
+    from: &mut (impl AsyncRead + Unpin),
+    to: &mut (impl AsyncWrite + Unpin),
+    mut passed: impl FnMut(&[u8]),
+) -> io::Result<()> {
+    let mut octets = vec![0; COPY_BYTES];
+    loop {
+        let len = from.read(&mut octets).await?;
+        if len == 0 {
+            return to.shutdown().await;
+        }
+        let mut rest = &octets[..len];
+        while !rest.is_empty() {
+            let written = to.write(rest).await?;
+            if written == 0 {
+                return Err(io::ErrorKind::WriteZero.into());
+            }
+            passed(&rest[..written]);
+            rest = &rest[written..];
+        }
+        to.flush().await?;
     }
 }

@@ -1,26 +1,32 @@
 //! upstream: a live connection to an instance of *the leased* release. Each worker has its own pool, most recently
 //! used first, keyed by the release's uid: a new release at an old address never meets an old connection.
 
+mod link;
+mod open;
+mod shared;
+mod translate;
+
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::io;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::time::Duration;
 
+use holdfast_config::Protocol;
 use http::header::HeaderMap;
-use hyper::client::conn::http1::{self, SendRequest};
-use hyper_util::rt::TokioIo;
-use socket2::SockRef;
-use swap_core::Address;
+use http::uri::Scheme;
+use http::{Request, Response};
+use hyper::body::Incoming;
+use hyper::client::conn::TrySendError;
+use hyper::client::conn::http1::SendRequest;
 use swap_gate::Class;
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpStream, UnixStream};
 
 use crate::body::RequestBody;
 use crate::clock;
 use crate::lease::Lease;
-use crate::release::LiveRelease;
+use link::Link;
+pub(crate) use open::stream;
+use shared::{Share, Shares};
 
 /// How long an idle connection is kept, unless the app says less (`Keep-Alive: timeout`). Apps close at 2 s (gunicorn)
 /// to 75 s (nginx); a request that meets such a close may be lost if it is not idempotent.
@@ -29,15 +35,14 @@ const IDLE_MAX: Duration = Duration::from_millis(1500);
 const IDLE_MAX_UNSAFE: Duration = Duration::from_secs(1);
 /// Idle connections kept for one instance.
 const IDLE_PER_INSTANCE_MAX: usize = 1024;
-/// So much of an answer is read ahead of a client that does not take it; no head of an answer may be longer.
-const ANSWER_AHEAD_MAX: usize = 64 << 10;
-/// Unacknowledged octets for so long: the instance has vanished.
-const USER_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// One worker's idle connections.
+/// One worker's connections.
 #[derive(Default)]
 pub(crate) struct Pool {
+    /// In HTTP/1.1: those that carry no request now.
     idle: RefCell<HashMap<Key, Vec<Idle>>>,
+    /// In HTTP/2: all of them.
+    shares: Shares,
 }
 
 /// A release behind one gate, and an instance of it.
@@ -51,7 +56,7 @@ struct Idle {
 
 /// A connection in use.
 pub(crate) struct Checkout {
-    pub(crate) sender: SendRequest<RequestBody>,
+    sender: Sender,
     /// It has not carried a request before.
     pub(crate) fresh: bool,
     /// It carries one request and is closed.
@@ -61,15 +66,23 @@ pub(crate) struct Checkout {
     limit: Duration,
 }
 
+enum Sender {
+    /// Nobody else's while it is in use.
+    Alone(SendRequest<RequestBody>),
+    Shared(Share),
+}
+
 /// Why there is no connection.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ConnectError {
     #[error("connect failed: {0}")]
-    Failed(io::Error),
+    Failed(#[from] io::Error),
     #[error("connect took longer than {0:?}")]
     TimedOut(Duration),
     #[error("handshake failed: {0}")]
     Handshake(hyper::Error),
+    #[error("{0}")]
+    Together(Rc<ConnectError>),
     #[error("the release is being drained")]
     Draining,
 }
@@ -83,6 +96,10 @@ impl Pool {
         class: Class,
     ) -> Option<Checkout> {
         let key = (lease.release().uid, instance);
+        if lease.upstream().protocol == Protocol::Http2 {
+            let share = self.shares.share(key)?;
+            return Some(self.checked_out(Sender::Shared(share), key, false));
+        }
         let now = clock::now();
         let mut idle = self.idle.borrow_mut();
         let connections = idle.get_mut(&key)?;
@@ -98,17 +115,11 @@ impl Pool {
             return None; // And so are all that lie deeper; the sweep takes them.
         }
         let Idle { sender, limit, .. } = connections.remove(at);
-        Some(Checkout {
-            sender,
-            fresh: false,
-            once: false,
-            pool: self.clone(),
-            key,
-            limit,
-        })
+        let checkout = self.checked_out(Sender::Alone(sender), key, false);
+        Some(Checkout { limit, ..checkout })
     }
 
-    /// A fresh connection.
+    /// A fresh connection, or a place on one in HTTP/2.
     pub(crate) async fn connect(
         self: &Rc<Self>,
         lease: &Lease,
@@ -116,27 +127,53 @@ impl Pool {
         limit: Duration,
         worker: usize,
     ) -> Result<Checkout, ConnectError> {
-        let release = lease.release().clone();
-        let key = (release.uid, instance);
+        let opening = self.open(lease, instance, worker);
+        match tokio::time::timeout(limit, opening).await {
+            Ok(sender) => {
+                let key = (lease.release().uid, instance);
+                Ok(self.checked_out(sender?, key, true))
+            }
+            Err(_) => Err(ConnectError::TimedOut(limit)),
+        }
+    }
+
+    async fn open(
+        &self,
+        lease: &Lease,
+        instance: usize,
+        worker: usize,
+    ) -> Result<Sender, ConnectError> {
+        let key = (lease.release().uid, instance);
         let address = &lease.instance(instance).address;
-        let connecting = open(address, release, worker);
-        let sender = match tokio::time::timeout(limit, connecting).await {
-            Ok(sender) => sender?,
-            Err(_) => return Err(ConnectError::TimedOut(limit)),
+        let tls = lease.tls();
+        let enter = || {
+            let link = Link::enter(lease.release().clone(), worker);
+            link.ok_or(ConnectError::Draining)
         };
-        Ok(Checkout {
+        Ok(match lease.upstream().protocol {
+            Protocol::Http1 => Sender::Alone(open::http1(address, tls, enter()?).await?),
+            Protocol::Http2 => {
+                let open = async || open::http2(address, tls, enter()?).await;
+                Sender::Shared(self.shares.share_or_open(key, open).await?)
+            }
+        })
+    }
+
+    fn checked_out(self: &Rc<Self>, sender: Sender, key: Key, fresh: bool) -> Checkout {
+        Checkout {
             sender,
-            fresh: true,
+            fresh,
             once: false,
             pool: self.clone(),
             key,
             limit: IDLE_MAX,
-        })
+        }
     }
 
     /// Closes all idle connections to this release.
     pub(crate) fn retire(&self, uid: u64) {
         self.idle.borrow_mut().retain(|key, _| key.0 != uid);
+        self.shares.retire(uid);
     }
 
     /// Closes what has been idle for too long. To be called now and then.
@@ -148,10 +185,34 @@ impl Pool {
             connections.retain(young);
             !connections.is_empty()
         });
+        self.shares.sweep();
     }
 }
 
 impl Checkout {
+    /// Sends the request and waits for the head of the answer. `trailers`: its client takes them.
+    pub(crate) async fn send(
+        &mut self,
+        mut request: Request<RequestBody>,
+        lease: &Lease,
+        trailers: bool,
+    ) -> Result<Response<Incoming>, TrySendError<Request<RequestBody>>> {
+        match &mut self.sender {
+            Sender::Alone(sender) => sender.try_send_request(request).await,
+            Sender::Shared(share) => {
+                let scheme = lease.tls().map_or(Scheme::HTTP, |_| Scheme::HTTPS);
+                let instance = &lease.instance(self.key.1).address;
+                translate::to_http2(&mut request, scheme, instance, trailers);
+                share.sender().try_send_request(request).await
+            }
+        }
+    }
+
+    /// Whether it is shared with other requests (HTTP/2).
+    pub(crate) fn is_shared(&self) -> bool {
+        matches!(self.sender, Sender::Shared(_))
+    }
+
     /// Learns from an answer's head how long the app keeps connections: `Keep-Alive: timeout=5`. Half of that is
     /// safe, whatever the clocks and the network do.
     pub(crate) fn learn(&mut self, fields: &HeaderMap) {
@@ -171,83 +232,20 @@ impl Checkout {
 
     /// The answer has ended as it should.
     pub(crate) fn put_back(self, lease: &Lease) {
-        if self.once || self.sender.is_closed() || lease.release().gate.is_closed() {
+        let Sender::Alone(sender) = self.sender else {
+            return;
+        };
+        if self.once || sender.is_closed() || lease.release().gate.is_closed() {
             return;
         }
         let mut idle = self.pool.idle.borrow_mut();
         let connections = idle.entry(self.key).or_default();
         if connections.len() < IDLE_PER_INSTANCE_MAX {
             connections.push(Idle {
-                sender: self.sender,
+                sender,
                 since: clock::now(),
                 limit: self.limit,
             });
         }
-    }
-}
-
-async fn open(
-    address: &Address,
-    release: Arc<LiveRelease>,
-    worker: usize,
-) -> Result<SendRequest<RequestBody>, ConnectError> {
-    let link = Link::enter(release, worker).ok_or(ConnectError::Draining)?;
-    match address {
-        Address::Tcp(address) => {
-            let stream = TcpStream::connect(address)
-                .await
-                .map_err(ConnectError::Failed)?;
-            let socket = SockRef::from(&stream);
-            stream.set_nodelay(true).map_err(ConnectError::Failed)?;
-            socket
-                .set_tcp_user_timeout(Some(USER_TIMEOUT))
-                .map_err(ConnectError::Failed)?;
-            handshake(stream, link).await
-        }
-        Address::Unix(path) => {
-            let stream = UnixStream::connect(path)
-                .await
-                .map_err(ConnectError::Failed)?;
-            handshake(stream, link).await
-        }
-    }
-}
-
-async fn handshake<S>(stream: S, link: Link) -> Result<SendRequest<RequestBody>, ConnectError>
-where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
-    let (sender, connection) = http1::Builder::new()
-        .max_headers(256)
-        .max_buf_size(ANSWER_AHEAD_MAX)
-        .handshake(TokioIo::new(stream))
-        .await
-        .map_err(ConnectError::Handshake)?;
-    tokio::task::spawn_local(async move {
-        tokio::select! {
-            // Its errors reach whoever waits for an answer on it.
-            _ = connection.with_upgrades() => {}
-            () = link.0.cut.cancelled() => {}
-        }
-        drop(link);
-    });
-    Ok(sender)
-}
-
-/// Counts one upstream connection, from before the connect to the close.
-struct Link(Arc<LiveRelease>, usize);
-
-impl Link {
-    fn enter(release: Arc<LiveRelease>, worker: usize) -> Option<Self> {
-        release
-            .links
-            .try_enter(worker, Class::Safe)
-            .then(|| Self(release, worker))
-    }
-}
-
-impl Drop for Link {
-    fn drop(&mut self) {
-        self.0.links.leave(self.1, Class::Safe);
     }
 }

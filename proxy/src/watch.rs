@@ -11,6 +11,7 @@ use tokio::io::Interest;
 use tokio::net::TcpStream;
 use tokio::time::sleep_until;
 
+use crate::body::Upload;
 use crate::clock;
 use crate::connection::Conn;
 use crate::door::Ticket;
@@ -34,6 +35,21 @@ pub(crate) async fn in_place(ticket: Ticket, conn: &Rc<Conn>) -> Option<Turn<Cau
         biased;
         turn = turn(ticket) => Some(turn),
         () = left(&watched) => None,
+    }
+}
+
+/// Waits as one stream of many (HTTP/2), and reads meanwhile what the client sends, within the bytes of the hold: small
+/// frames that nobody reads would in the end cost the connection, with every other stream on it. A client that leaves
+/// resets its stream, which ends this.
+pub(crate) async fn in_stream(ticket: Ticket, upload: Option<&mut Upload>) -> Turn<Cause> {
+    let Some(upload) = upload else {
+        return turn(ticket).await;
+    };
+    let room = ticket.room();
+    tokio::select! {
+        biased;
+        turn = turn(ticket) => turn,
+        never = upload.read_early(room) => match never {},
     }
 }
 

@@ -34,7 +34,7 @@ pub(crate) async fn take(conn: Rc<Conn>, request: Request<Incoming>) -> Response
     let has_body = !request.body().is_end_stream();
     let traveller = Traveller { conn, accept };
     let conn = &traveller.conn;
-    let exchange = Exchange::new(request, conn.peer(), &conn.front().trusted, received);
+    let exchange = Exchange::new(request, conn.peer(), conn.front(), received);
     let (mut response, sound) = match exchange {
         Ok(exchange) => (traveller.begin(exchange, resumed).await, true),
         Err(refused) => {
@@ -259,9 +259,14 @@ impl Traveller {
             return std::future::pending().await;
         }
         let since = clock::now();
-        let Some(turn) = watch::in_place(ticket, &self.conn).await else {
-            self.conn.client_left();
-            return std::future::pending().await;
+        let turn = if self.conn.is_http1() {
+            let Some(turn) = watch::in_place(ticket, &self.conn).await else {
+                self.conn.client_left();
+                return std::future::pending().await;
+            };
+            turn
+        } else {
+            watch::in_stream(ticket, exchange.body.as_mut()).await
         };
         let waited = clock::now().saturating_sub(since);
         exchange.held += waited;

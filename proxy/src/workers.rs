@@ -11,7 +11,6 @@ use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use crate::access_log::AccessLog;
-use crate::limits;
 use crate::listen::{self, Front};
 use crate::plane::Plane;
 use crate::stop::Stop;
@@ -83,13 +82,13 @@ impl Workers {
     pub(crate) fn new(
         bound: Bound,
         fronts: &[Arc<Front>],
+        connections_max: usize,
         access_log: &AccessLog,
         runtime: Handle,
     ) -> (Self, Signals) {
         let (signaller, signals) = signals();
         let published = Arc::new(Published::new(Table::default()));
         let stop = Stop::default();
-        let connections_max = limits::connections_max();
         let permits = Arc::new(Semaphore::new(connections_max));
         let (mut mail, mut starts) = (Vec::new(), Vec::new());
         for (index, sockets) in bound.sockets.into_iter().enumerate() {

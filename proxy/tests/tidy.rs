@@ -105,7 +105,13 @@ fn only_the_table_names_arc_swap() {
 
 #[test]
 fn only_the_tls_step_names_rustls() {
-    let expected = ["authority", "certificates", "challenge", "issued"];
+    let expected = [
+        "authority",
+        "certificates",
+        "challenge",
+        "issued",
+        "outward",
+    ];
     let expected = expected.map(|name| format!("proxy/src/tls/{name}.rs"));
     let expected = expected.into_iter().chain(["proxy/src/tls.rs".to_owned()]);
     assert_eq!(proxy_files_that_name("rustls"), expected.collect());
@@ -113,7 +119,7 @@ fn only_the_tls_step_names_rustls() {
 
 #[test]
 fn socket_options_are_set_in_four_places() {
-    let expected = ["listen", "upstream", "worker", "workers"];
+    let expected = ["listen", "upstream/open", "worker", "workers"];
     let expected = expected.map(|name| format!("proxy/src/{name}.rs"));
     assert_eq!(proxy_files_that_name("socket2"), BTreeSet::from(expected));
 }

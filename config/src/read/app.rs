@@ -7,7 +7,7 @@ use toml::Spanned;
 use toml::de::DeValue;
 
 use super::routes::Routes;
-use super::{hold, probe, release, sense, timeouts};
+use super::{hold, probe, release, sense, timeouts, upstream};
 use crate::App;
 use crate::host::{parse_host, parse_prefix};
 use crate::report::Finding;
@@ -70,6 +70,7 @@ fn read<'t>(mut table: Table<'t>, name: &'t str, routes: &mut Routes<'t>) -> App
     let strip_prefix = table.value("strip_prefix", "true").flag();
     let release_header = release_header(table.value("release_header", r#""X-Release""#));
     let release = release::read(table.table("release"));
+    let upstream = upstream::read(table.table("upstream"));
     let mut probe_table = table.table("probe");
     let mut hold_table = table.table("hold");
     let mut timeouts_table = table.table("timeouts");
@@ -79,6 +80,7 @@ fn read<'t>(mut table: Table<'t>, name: &'t str, routes: &mut Routes<'t>) -> App
         strip_prefix: strip_prefix.unwrap_or(false),
         release_header,
         release,
+        upstream,
         probe: probe::read(&mut probe_table),
         hold: hold::read(&mut hold_table),
         timeouts: timeouts::read(&mut timeouts_table),

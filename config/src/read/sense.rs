@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use swap_core::duration::text;
 
-use crate::App;
 use crate::report::Finding;
 use crate::table::Table;
+use crate::{App, Protocol};
 
 /// How often a release is probed while something waits for it.
 const PROBE_PACE: Duration = Duration::from_millis(100);
@@ -15,6 +15,7 @@ const SMALL_REQUEST: usize = 1 << 10;
 
 pub(super) fn check(app: &App, probe: &Table<'_>, hold: &Table<'_>, timeouts: &Table<'_>) {
     passes_fit_into_boot(app, probe, timeouts);
+    grpc_is_asked_in_http2(app, probe);
     probe_fits_into_boot(app, probe, timeouts);
     drain_held_is_the_shorter(app, timeouts);
     held_drain_fits_into_wait(app, hold, timeouts);
@@ -33,6 +34,17 @@ fn passes_fit_into_boot(app: &App, probe: &Table<'_>, timeouts: &Table<'_>) {
                 text(boot)
             ),
             example: Some("passes = 1".to_owned()),
+            hint: None,
+        });
+    }
+}
+
+fn grpc_is_asked_in_http2(app: &App, probe: &Table<'_>) {
+    if app.probe.grpc.is_some() && app.upstream.protocol == Protocol::Http1 {
+        probe.sink.error(Finding {
+            place: probe.place_of("grpc"),
+            message: "gRPC needs HTTP/2, and this app is spoken to in HTTP/1.1".to_owned(),
+            example: Some("upstream.protocol = \"http2\"".to_owned()),
             hint: None,
         });
     }

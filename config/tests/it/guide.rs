@@ -85,7 +85,7 @@ fn known_to_the_parser(table: &str) -> BTreeSet<String> {
 #[test]
 fn the_guide_has_every_key_that_the_parser_knows_and_no_other() {
     let tables = tables();
-    assert_eq!(tables.len(), 11, "{tables:?}");
+    assert_eq!(tables.len(), 14, "{tables:?}");
     for (table, keys) in &tables {
         let prefix = format!("{table}.");
         let is_table = |key: &String| tables.contains_key(&format!("{prefix}{key}"));
@@ -105,7 +105,7 @@ fn the_guide_has_every_table_that_the_parser_knows() {
         .hint;
     assert_eq!(
         hint.unwrap(),
-        "known here: server, listen, control, admin, acme, app"
+        "known here: server, listen, limits, control, admin, acme, app"
     );
 }
 
@@ -115,8 +115,10 @@ fn the_defaults_of_the_guide_are_the_defaults() {
     let mut written = 0;
     for table in [
         "server",
+        "limits",
         "control",
         "app.web",
+        "app.web.upstream",
         "app.web.probe",
         "app.web.hold",
         "app.web.timeouts",
@@ -130,7 +132,7 @@ fn the_defaults_of_the_guide_are_the_defaults() {
                 written += 1;
             }
         }
-        if table == "server" || table == "control" {
+        if ["server", "limits", "control"].contains(&table) {
             // [app.web] came first, so these go in front of it.
             text = text.replacen(SMALLEST, "", 1) + SMALLEST;
         }

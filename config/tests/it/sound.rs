@@ -118,6 +118,7 @@ fn every_key_reaches_the_settings() {
     let settings = sound(
         r#"
         server = { workers = 2, state_dir = "/s", access_log = "/log", trusted = ["10.0.0.0/8", "fd00::/8", "127.0.0.1"] }
+        limits = { handshake = "1s", head = "2s", idle = "3s", body_pause = "4s", body_grace = "5s", body_rate = 6, write = "7s", head_size = "9KiB", target_size = "1KiB", fields = 11, streams = 12, connections = 13 }
         control = { socket = "/c", mode = "660", users = ["a", "1000"] }
         admin.listen = "127.0.0.1:1"
         listen = [{ address = "127.0.0.1:0" }, { address = "[::1]:0", proxy_protocol = true }]
@@ -127,7 +128,8 @@ fn every_key_reaches_the_settings() {
         strip_prefix = true
         release_header = false
         release = { id = "9f3c1a2", instances = ["[::1]:3000", "unix:/run/a.sock", "localhost:1"] }
-        probe = { path = "/health?deep=1", interval = "2s", timeout = "3s", passes = 4 }
+        upstream = { protocol = "http2", tls = { ca = "ca.pem", name = "App.internal", certificate = "us.pem", key = "us.key" } }
+        probe = { path = "/health?deep=1", grpc = "shop.Orders", interval = "2s", timeout = "3s", passes = 4 }
         [app.api.hold]
         max_requests = 0x10
         max_bytes = "1MiB"

@@ -1,12 +1,15 @@
 //! Whom the driver has probed: releases that somebody waits for, in rounds, and the instances of the live one, always.
 
+use std::sync::Arc;
+
 use swap_core::{AppName, Event, ProbeId, Release, ReleaseId};
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 
 use super::kept::Kept;
 use super::{Driver, Inbox, Message};
-use crate::probe::{self, Question};
+use crate::plane::DataPlane;
+use crate::probe::{self, Dial, Question};
 
 /// A round of probing that runs. Its drop ends it.
 pub(super) struct Round {
@@ -34,7 +37,7 @@ impl Driver {
         let Some(kept) = self.apps.get_mut(name) else {
             return;
         };
-        let mut question = question(&kept.config);
+        let mut question = question(dial(&self.plane, name), &kept.config);
         if recover {
             question.passes = 1;
             question.connect_only = !kept.passed.contains(&release.id);
@@ -84,7 +87,7 @@ impl Driver {
         let Some(live) = kept.app.live().cloned() else {
             return;
         };
-        let question = question(&kept.config);
+        let question = question(dial(&self.plane, name), &kept.config);
         let interval = kept.config.probe.interval;
         let has_passed = kept.passed.contains(&live.id);
         for instance in live.instances {
@@ -138,10 +141,18 @@ async fn round(inbox: Inbox, app: AppName, probe: ProbeId, release: Release, que
     }
 }
 
-fn question(config: &holdfast_config::App) -> Question {
+fn dial(plane: &Arc<dyn DataPlane>, app: &AppName) -> Dial {
+    let (plane, app) = (plane.clone(), app.clone());
+    Dial(Arc::new(move |instance| plane.connect(&app, instance)))
+}
+
+fn question(dial: Dial, config: &holdfast_config::App) -> Question {
     let concrete = config.hosts.iter().find(|host| !host.starts_with('*'));
     Question {
+        dial,
+        protocol: config.upstream.protocol,
         path: config.probe.path.clone(),
+        grpc: config.probe.grpc.clone(),
         host: concrete.cloned(),
         timeout: config.probe.timeout,
         passes: config.probe.passes,

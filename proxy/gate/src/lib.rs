@@ -16,5 +16,5 @@ mod sync;
 pub use gate::{Class, Classes, Gate};
 pub use queue::{
     Admission, Arrival, Arrived, Bounds, CameBack, Counts, Expired, Place, Queue, Rate, Reason,
-    Shed, TICKET_OVERHEAD_BYTES, Ticket, Turn,
+    Room, Shed, TICKET_OVERHEAD_BYTES, Ticket, Turn,
 };

@@ -16,6 +16,7 @@ mod hint;
 mod line;
 mod pace;
 mod place;
+mod room;
 mod state;
 mod ticket;
 
@@ -29,6 +30,7 @@ pub use arrival::{Arrival, Arrived, CameBack, Reason};
 pub use bounds::{Bounds, Rate, TICKET_OVERHEAD_BYTES};
 pub use counts::{Counts, Shed};
 pub use place::Place;
+pub use room::Room;
 pub use ticket::{Expired, Ticket, Turn};
 
 use crate::sync::Lock;

@@ -8,12 +8,12 @@ use std::task::Poll;
 use std::time::Duration;
 
 use bytes::BytesMut;
-use hyper::body::Incoming;
 use swap_core::Cause;
 use swap_gate::Turn;
 use tokio::net::TcpStream;
 
 use crate::account::Account;
+use crate::body::Upload;
 use crate::clock;
 use crate::door::Ticket;
 use crate::exchange::Exchange;
@@ -38,6 +38,8 @@ pub(crate) struct Conn {
     pub(super) overdue: Cell<bool>,
     upload_broke: Cell<bool>,
     waits_for_client: Cell<bool>,
+    /// Since when nothing more of the answer is wanted, because the client has not taken what is there.
+    untaken: Cell<Option<Duration>>,
     /// One request of many on its connection (HTTP/2).
     stream: Option<http2::Running>,
 }
@@ -66,7 +68,7 @@ pub(crate) struct Parked {
     /// As text, to be parsed once more.
     pub(super) head: BytesMut,
     /// Holds what hyper has read ahead of the body.
-    pub(super) body: Option<Incoming>,
+    pub(super) body: Option<Upload>,
     pub(super) received: Duration,
     pub(super) held: Duration,
     pub(super) sent: u32,
@@ -116,6 +118,7 @@ impl Conn {
             overdue: Cell::new(false),
             upload_broke: Cell::new(false),
             waits_for_client: Cell::new(false),
+            untaken: Cell::new(None),
             stream: None,
             errand: RefCell::default(),
         }
@@ -152,6 +155,23 @@ impl Conn {
 
     pub(crate) fn answer_ended(&self) {
         self.activity.begin(Doing::Idle);
+    }
+
+    /// The client takes more of the answer.
+    pub(crate) fn answer_is_wanted(&self) {
+        self.untaken.set(None);
+    }
+
+    /// A part of the answer is on its way. On a connection with one request the socket itself says whether it is taken.
+    pub(crate) fn answer_flows(&self) {
+        if !self.is_http1() {
+            self.untaken.set(Some(clock::now()));
+        }
+    }
+
+    /// Since when the client takes nothing of the answer.
+    pub(crate) fn untaken(&self) -> Option<Duration> {
+        self.untaken.get()
     }
 
     /// Whether it can be taken apart: it is all this request's, and everything written so far has left hyper's buffer.

@@ -13,15 +13,8 @@ use crate::clock;
 use crate::io::Doing;
 use crate::linger;
 
-/// The first octet, and a whole head from its first octet on, must come within this.
-pub(crate) const HEAD_MAX: Duration = Duration::from_secs(10);
-/// A connection without a request is kept for so long.
-const IDLE_MAX: Duration = Duration::from_secs(75);
-/// The same while the daemon stops: clients that are about to write get their answer.
+/// A connection without a request is kept for so long while the daemon stops: clients that are about to write get their answer.
 pub(crate) const IDLE_STOPPING_MAX: Duration = Duration::from_secs(5);
-
-/// A client that takes nothing of its answer for so long is given up.
-const STUCK_MAX: Duration = Duration::from_secs(60);
 
 /// Which deadline has passed.
 pub(super) enum Passed {
@@ -31,7 +24,7 @@ pub(super) enum Passed {
     Write,
 }
 
-/// One timer for a connection. It looks every 10 s, which is how long a head may take: a head that began after the
+/// One timer for a connection. It looks as often as a head may take (every 10 s): a head that began after the
 /// last look cannot be late before the next. So no request ever touches the timer, unless its app's limit is shorter.
 pub(super) struct Deadline {
     timer: Pin<Box<Sleep>>,
@@ -43,7 +36,7 @@ pub(super) struct Deadline {
 
 impl Deadline {
     pub(super) fn new(conn: &Rc<Conn>) -> Self {
-        let timer = Box::pin(tokio::time::sleep(HEAD_MAX));
+        let timer = Box::pin(tokio::time::sleep(conn.front().limits.head));
         let stop = conn.worker.stop.clone();
         let stopping = Box::pin(async move { stop.stopped().await });
         Self {
@@ -73,7 +66,7 @@ impl Deadline {
             let now = clock::now();
             match look(conn, now) {
                 Ok(passed) => {
-                    self.rearm(now + HEAD_MAX);
+                    self.rearm(now + conn.front().limits.head);
                     return Poll::Ready(passed);
                 }
                 Err(next) => self.rearm(next),
@@ -91,16 +84,17 @@ impl Deadline {
 /// What is late, or when to look again.
 fn look(conn: &Conn, now: Duration) -> Result<Passed, Duration> {
     let (doing, since) = conn.activity.doing();
-    let next = now + HEAD_MAX;
+    let limits = &conn.front().limits;
+    let next = now + limits.head;
     let (passed, at) = match doing {
-        Doing::Head => (Passed::Head, since + HEAD_MAX),
+        Doing::Head => (Passed::Head, since + limits.head),
         Doing::Idle => (
             Passed::Idle,
-            since + conn.worker.stop.shorten(IDLE_MAX, IDLE_STOPPING_MAX),
+            since + conn.worker.stop.shorten(limits.idle, IDLE_STOPPING_MAX),
         ),
         Doing::Request => match (conn.due.get(), conn.activity.stuck()) {
             (Some(Due { at, .. }), _) if !conn.overdue.get() => (Passed::Answer, at),
-            (_, Some(stuck)) => (Passed::Write, stuck + STUCK_MAX),
+            (_, Some(stuck)) => (Passed::Write, stuck + limits.write),
             (_, None) => return Err(next),
         },
     };

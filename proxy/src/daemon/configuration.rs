@@ -10,6 +10,7 @@ use super::{Failed, usage};
 use crate::cli;
 use crate::listen::Front;
 use crate::plane::Plane;
+use crate::table;
 use crate::tls::{Reread, Tls};
 
 /// The id of a first release that is given as `--upstream`.
@@ -41,6 +42,7 @@ impl Configuration {
         let tls = fronts.iter().filter_map(|front| front.tls.as_ref());
         let reread: Result<Vec<_>, _> = tls.map(Tls::look_again).collect();
         let reread = reread.map_err(|error| error.to_string())?;
+        let apps = table::Settings::open_all(&newer.apps).map_err(|error| error.to_string())?;
         let mut now = self.now.lock().unwrap_or_else(PoisonError::into_inner);
         let changes = now.changes(&newer);
         let line = |change: &holdfast_config::Change| {
@@ -57,7 +59,7 @@ impl Configuration {
         } else {
             lines.join("\n")
         };
-        plane.configure(&newer.apps);
+        plane.configure(&apps);
         reread.into_iter().for_each(Reread::take_effect);
         tracing::info!("reloaded: {diff}");
         let apps = newer.apps.clone();

@@ -159,10 +159,14 @@ impl fmt::Debug for Certificates {
     }
 }
 
-fn chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+pub(super) fn chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     let wrong = |error| TlsError::new(path, format!("{error}"));
     let certificates = CertificateDer::pem_file_iter(path).map_err(wrong)?;
     certificates.collect::<Result<_, _>>().map_err(wrong)
+}
+
+pub(super) fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, TlsError> {
+    PrivateKeyDer::from_pem_file(path).map_err(|error| TlsError::new(path, format!("{error}")))
 }
 
 fn certified(
@@ -170,9 +174,9 @@ fn certified(
     files: &CertificateFiles,
     provider: &CryptoProvider,
 ) -> Result<CertifiedKey, TlsError> {
-    let key = PrivateKeyDer::from_pem_file(&files.key);
-    let key = key.map_err(|error| TlsError::new(&files.key, format!("{error}")))?;
-    let key = provider.key_provider.load_private_key(key);
+    let key = provider
+        .key_provider
+        .load_private_key(private_key(&files.key)?);
     let key = key.map_err(|error| TlsError::new(&files.key, format!("{error}")))?;
     let certified = CertifiedKey::new(chain, key);
     if are_a_pair(&certified) {

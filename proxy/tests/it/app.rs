@@ -9,17 +9,29 @@ use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
+use hyper::server::conn as server;
 use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
 
 /// One request that reached the app whole.
 #[derive(Clone, Debug)]
 pub(crate) struct Seen {
     pub(crate) target: String,
+    pub(crate) authority: Option<String>,
     pub(crate) fields: http::HeaderMap,
     pub(crate) body: Bytes,
+    pub(crate) trailers: http::HeaderMap,
+}
+
+/// What an app speaks.
+#[derive(Clone, Default)]
+pub(crate) struct Speaks {
+    pub(crate) http2: bool,
+    pub(crate) tls: Option<TlsAcceptor>,
 }
 
 /// A running app. Dropping it closes its listener and resets its connections.
@@ -37,13 +49,22 @@ impl App {
 
     /// The same at an address that was used before.
     pub(crate) async fn start_at(name: &'static str, address: SocketAddr) -> Self {
+        Self::start_speaking(name, address, Speaks::default()).await
+    }
+
+    /// The same in another protocol.
+    pub(crate) async fn start_speaking(
+        name: &'static str,
+        address: SocketAddr,
+        speaks: Speaks,
+    ) -> Self {
         let socket = tokio::net::TcpSocket::new_v4().unwrap();
         socket.set_reuseaddr(true).unwrap();
         socket.bind(address).unwrap();
         let listener = socket.listen(1024).unwrap();
         let address = listener.local_addr().unwrap();
         let seen = Arc::<Mutex<Vec<Seen>>>::default();
-        let task = tokio::spawn(serve(listener, name, seen.clone()));
+        let task = tokio::spawn(serve(listener, name, speaks, seen.clone()));
         Self {
             address,
             seen,
@@ -80,22 +101,51 @@ impl Drop for App {
     }
 }
 
-async fn serve(listener: TcpListener, name: &'static str, seen: Arc<Mutex<Vec<Seen>>>) {
+async fn serve(
+    listener: TcpListener,
+    name: &'static str,
+    speaks: Speaks,
+    seen: Arc<Mutex<Vec<Seen>>>,
+) {
     let mut connections = JoinSet::new();
     loop {
         let (stream, _) = listener.accept().await.unwrap();
-        connections.spawn(connection(stream, name, seen.clone()));
+        connections.spawn(connection(stream, name, speaks.clone(), seen.clone()));
         while connections.try_join_next().is_some() {}
     }
 }
 
-async fn connection(stream: TcpStream, name: &'static str, seen: Arc<Mutex<Vec<Seen>>>) {
+async fn connection(
+    stream: TcpStream,
+    name: &'static str,
+    Speaks { http2, tls }: Speaks,
+    seen: Arc<Mutex<Vec<Seen>>>,
+) {
     stream.set_nodelay(true).unwrap();
+    match tls {
+        None => speak(stream, http2, name, seen).await,
+        Some(tls) => {
+            if let Ok(stream) = tls.accept(stream).await {
+                speak(stream, http2, name, seen).await;
+            }
+        }
+    }
+}
+
+async fn speak<S>(stream: S, http2: bool, name: &'static str, seen: Arc<Mutex<Vec<Seen>>>)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
     let service = service_fn(move |request| answer(request, name, seen.clone()));
-    let connection = hyper::server::conn::http1::Builder::new();
-    let _ = connection
-        .serve_connection(TokioIo::new(stream), service)
-        .await;
+    let io = TokioIo::new(stream);
+    let _ = if http2 {
+        let builder = server::http2::Builder::new(TokioExecutor::new());
+        builder.serve_connection(io, service).await
+    } else {
+        server::http1::Builder::new()
+            .serve_connection(io, service)
+            .await
+    };
 }
 
 async fn answer(
@@ -107,13 +157,16 @@ async fn answer(
     let Ok(body) = body.collect().await else {
         return Ok(Response::new(Full::default()));
     };
-    let target = head.uri.to_string();
+    let target = head.uri.path_and_query().unwrap().to_string();
+    let trailers = body.trailers().cloned().unwrap_or_default();
     let body = body.to_bytes();
     let content = format!("{name} {}", body.len());
     seen.lock().unwrap().push(Seen {
         target: target.clone(),
+        authority: head.uri.authority().map(ToString::to_string),
         fields: head.headers,
         body,
+        trailers,
     });
     if let Some(ms) = target.strip_prefix("/slow/") {
         tokio::time::sleep(Duration::from_millis(ms.parse().unwrap())).await;

@@ -14,7 +14,7 @@ use crate::client::PATIENCE;
 use crate::daemon::Daemon;
 
 /// One connection, by prior knowledge.
-async fn connect(daemon: &Daemon) -> SendRequest<Full<Bytes>> {
+pub(crate) async fn connect(daemon: &Daemon) -> SendRequest<Full<Bytes>> {
     let stream = TcpStream::connect(daemon.address).await.unwrap();
     let shaking = http2::handshake(TokioExecutor::new(), TokioIo::new(stream));
     let (sender, connection) = shaking.await.unwrap();
@@ -22,7 +22,7 @@ async fn connect(daemon: &Daemon) -> SendRequest<Full<Bytes>> {
     sender
 }
 
-fn request(method: &str, target: &str, body: &[u8]) -> Request<Full<Bytes>> {
+pub(crate) fn request(method: &str, target: &str, body: &[u8]) -> Request<Full<Bytes>> {
     let builder = Request::builder().method(method);
     let builder = builder.uri(format!("http://x.test{target}"));
     builder
@@ -30,13 +30,13 @@ fn request(method: &str, target: &str, body: &[u8]) -> Request<Full<Bytes>> {
         .unwrap()
 }
 
-struct Answer {
-    status: StatusCode,
-    fields: HeaderMap,
-    body: Bytes,
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) fields: HeaderMap,
+    pub(crate) body: Bytes,
 }
 
-async fn ask(
+pub(crate) async fn ask(
     sender: &SendRequest<Full<Bytes>>,
     request: Request<Full<Bytes>>,
 ) -> Result<Answer, hyper::Error> {

@@ -6,13 +6,13 @@ use std::sync::Arc;
 use rcgen::{CertificateParams, Issuer, KeyPair};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-use rustls::{ClientConfig, RootCertStore};
+use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use serde_json::json;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
+use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 use crate::app::App;
 use crate::client::PATIENCE;
@@ -62,6 +62,24 @@ impl Authority {
         let first = names.next().unwrap();
         let also: Vec<_> = names.map(|files| format!("{{ {files} }}")).collect();
         format!("tls = {{ {first}, also = [{}]{more} }}", also.join(", "))
+    }
+
+    /// A server with this certificate that offers these protocols.
+    pub(crate) fn server(&self, name: &str, protocols: &[&str]) -> TlsAcceptor {
+        let chain = vec![CertificateDer::from_pem_file(self.file(name, "pem")).unwrap()];
+        let key = PrivateKeyDer::from_pem_file(self.file(name, "key")).unwrap();
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let mut config = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(chain, key)
+            .unwrap();
+        config.alpn_protocols = protocols
+            .iter()
+            .map(|name| name.as_bytes().to_vec())
+            .collect();
+        TlsAcceptor::from(Arc::new(config))
     }
 
     /// A client that trusts this authority, and shows the certificate of that name if it has one.

@@ -1,10 +1,14 @@
 //! A WebSocket is a tunnel: octets both ways, and it holds its lease.
 
+use std::time::Duration;
+
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
+use tokio::time::Instant;
 
 use crate::app::App;
+use crate::client::PATIENCE;
 use crate::daemon::Daemon;
 
 pub(crate) const ASK: &str = "GET /ws HTTP/1.1\r\nHost: x.test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
@@ -12,6 +16,10 @@ pub(crate) const ASK: &str = "GET /ws HTTP/1.1\r\nHost: x.test\r\nConnection: Up
 
 /// Answers 101 to everything but `/up`, says `hi` right behind it, then echoes.
 pub(crate) async fn echo() -> std::net::SocketAddr {
+    echo_after(b"hi").await
+}
+
+async fn echo_after(greeting: &'static [u8]) -> std::net::SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move {
@@ -30,8 +38,9 @@ pub(crate) async fn echo() -> std::net::SocketAddr {
                         .await;
                     return;
                 }
-                let answer = "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\nhi";
-                stream.write_all(answer.as_bytes()).await.unwrap();
+                let answer = "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n";
+                let answer = [answer.as_bytes(), greeting].concat();
+                stream.write_all(&answer).await.unwrap();
                 let (mut read, mut write) = stream.split();
                 let _ = tokio::io::copy(&mut read, &mut write).await;
             });
@@ -74,4 +83,87 @@ async fn a_tunnel_keeps_its_release_until_the_drain_timeout_and_is_counted_as_cu
 async fn a_101_that_nobody_asked_for_is_502() {
     let daemon = Daemon::start(&[&format!("--upstream={}", echo().await)], "").await;
     assert_eq!(daemon.client().await.get("/").await.status, 502);
+}
+
+/// An unmasked text frame: `hi`.
+const HI: &[u8] = b"\x81\x02hi";
+/// `Close`, 1001: going away.
+const GOING_AWAY: &[u8] = b"\x88\x02\x03\xe9";
+
+#[tokio::test]
+async fn tunnels_that_are_cut_are_told_so_and_do_not_all_end_in_the_same_moment() {
+    let new = App::start("new").await;
+    let daemon = Daemon::start(&[&format!("--upstream={}", echo_after(HI).await)], "").await;
+    let mut clients = tokio::task::JoinSet::new();
+    let mut tunnels = Vec::new();
+    for _ in 0..30 {
+        let mut client = daemon.client().await;
+        client.say(ASK).await;
+        assert_eq!(client.answer().await.status, 101);
+        assert_eq!(client.octets(HI.len()).await, HI);
+        tunnels.push(client);
+    }
+    for mut client in tunnels {
+        clients.spawn(async move {
+            assert_eq!(client.octets(GOING_AWAY.len()).await, GOING_AWAY);
+            let told = Instant::now();
+            assert!(client.ends().await);
+            told
+        });
+    }
+    let receipt = daemon
+        .promote("v2", &new, json!({"drain_timeout": "100ms"}))
+        .await;
+    assert_eq!(receipt["cut"], 30, "{receipt}");
+    let told = clients.join_all().await;
+    let (first, last) = (told.iter().min().unwrap(), told.iter().max().unwrap());
+    assert!(
+        *last - *first > Duration::from_secs(1),
+        "{:?}",
+        *last - *first
+    );
+}
+
+#[tokio::test]
+async fn a_tunnel_in_the_middle_of_a_frame_just_ends() {
+    let new = App::start("new").await;
+    let half = &HI[..3];
+    let daemon = Daemon::start(&[&format!("--upstream={}", echo_after(half).await)], "").await;
+    let mut client = daemon.client().await;
+    client.say(ASK).await;
+    assert_eq!(client.answer().await.status, 101);
+    assert_eq!(client.octets(half.len()).await, half);
+    let receipt = daemon
+        .promote("v2", &new, json!({"drain_timeout": "100ms"}))
+        .await;
+    assert_eq!(receipt["cut"], 1, "{receipt}");
+    assert!(client.ends().await, "and nothing before that");
+}
+
+#[tokio::test]
+async fn random_octets_pass_both_ways_at_once_unchanged() {
+    let daemon = Daemon::start(&[&format!("--upstream={}", echo().await)], "").await;
+    let seed = fastrand::u64(..);
+    eprintln!("seed {seed}");
+    let mut random = fastrand::Rng::with_seed(seed);
+    let octets: Vec<u8> = std::iter::repeat_with(|| random.u8(..))
+        .take(3_000_000)
+        .collect();
+    let mut client = daemon.client().await;
+    // Right behind the request, before the 101.
+    client.say([ASK.as_bytes(), b"early"].concat()).await;
+    assert_eq!(client.answer().await.status, 101);
+    assert_eq!(client.octets(7).await, b"hiearly");
+    let (mut read, mut write) = client.stream.split();
+    let writing = async {
+        for part in octets.chunks(random.usize(1..100_000)) {
+            write.write_all(part).await.unwrap();
+        }
+        write.shutdown().await.unwrap();
+    };
+    let mut back = Vec::new();
+    let reading = tokio::time::timeout(PATIENCE, read.read_to_end(&mut back));
+    let ((), read) = tokio::join!(writing, reading);
+    read.unwrap().unwrap();
+    assert!(back == octets, "{} octets came back", back.len());
 }

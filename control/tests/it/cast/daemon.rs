@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use holdfast_config::{App, Hold, Probe, ResumeRate, Timeouts};
+use holdfast_config::{App, Hold, Probe, ResumeRate, Timeouts, Upstream};
 use holdfast_control::{ControlPlane, Options, Reloaded};
 use swap_core::{AppName, Release};
 use tempfile::TempDir;
@@ -142,8 +142,10 @@ pub(crate) fn config_of(name: &str, release: Option<Release>) -> Apps {
         strip_prefix: false,
         release_header: None,
         release,
+        upstream: Upstream::default(),
         probe: Probe {
             path: "/up".to_owned(),
+            grpc: None,
             interval: Duration::from_secs(1),
             timeout: Duration::from_secs(5),
             passes: 1,

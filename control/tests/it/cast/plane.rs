@@ -3,7 +3,9 @@
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Mutex, MutexGuard};
 
-use holdfast_control::plane::{DataPlane, Signal, Signaller, Signals, Traffic, signals};
+use holdfast_control::plane::{
+    Connecting, DataPlane, Signal, Signaller, Signals, Traffic, connect_plain, signals,
+};
 use swap_core::{Address, AppName, Cause, GateId, Generation, Methods, Release};
 
 /// Something that it was told.
@@ -128,6 +130,10 @@ impl DataPlane for FakePlane {
         } else {
             self.signaller.send(Signal::GateEmpty(app.clone(), gate));
         }
+    }
+
+    fn connect(&self, _: &AppName, instance: &Address) -> Connecting {
+        connect_plain(instance)
     }
 
     fn cut(&self, app: &AppName, gate: GateId) {

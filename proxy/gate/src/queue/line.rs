@@ -112,6 +112,20 @@ impl Line {
         Ok(leaving)
     }
 
+    /// Lets the one who waits at `place` take so many octets more, if they are there to be had.
+    pub(super) fn grow(&mut self, place: Place, octets: usize, bounds: &Bounds) -> bool {
+        let bytes = self.bytes.saturating_add(octets);
+        if self.excess(0, bytes, bounds).is_err() {
+            return false;
+        }
+        let Some(waiting) = self.places.get_mut(&place) else {
+            return false;
+        };
+        waiting.stay.arrival.bytes += octets;
+        self.bytes = bytes;
+        true
+    }
+
     pub(super) fn insert(&mut self, place: Place, stay: Stay) {
         self.bytes = self.bytes.saturating_add(stay.cost());
         *self.clients.entry(stay.arrival.client).or_default() += 1;

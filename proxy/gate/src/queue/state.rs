@@ -392,6 +392,11 @@ impl<C: Copy> State<C> {
         Look::NotYet
     }
 
+    /// The one who waits at `place` brings so many octets more.
+    pub(super) fn grow(&mut self, place: Place, octets: usize) -> bool {
+        self.line.grow(place, octets, &self.bounds)
+    }
+
     /// The owner of the ticket at `place` ends its wait. If the wait was over before that: how.
     pub(super) fn leave(
         &mut self,

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::line::Stay;
 use super::state::{Called, Leaving, Look};
-use super::{Admission, Place, Queue, Reason};
+use super::{Admission, Place, Queue, Reason, Room};
 
 /// A place in the queue. Whoever drops it before its turn has left: the place is free at once, and the request counts
 /// as abandoned (also if its turn had come and it had not looked: then the next one goes).
@@ -100,6 +100,11 @@ impl<C: Copy> Ticket<C> {
             }
             Some(Called::Displaced(reason)) => Expired::Shed(reason),
         }
+    }
+
+    /// Its room for more octets.
+    pub fn room(&self) -> Room<C> {
+        Room::new(self.queue.clone(), self.place)
     }
 
     /// When its wait must end: its arrival plus `max_wait`, as it was then. A request that comes back keeps it.

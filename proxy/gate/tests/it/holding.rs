@@ -99,6 +99,28 @@ fn bytes_count_with_the_overhead_of_each_ticket() {
 }
 
 #[test]
+fn one_who_waits_may_bring_more_as_far_as_the_bytes_go() {
+    let door = Door::held(Bounds {
+        max_bytes: 2 * (1_000 + TICKET_OVERHEAD_BYTES),
+        ..bounds()
+    });
+    let first = door.ticket(of_bytes(500));
+    let second = door.ticket(of_bytes(500));
+    let room = first.room();
+    assert!(room.take(600));
+    assert!(!room.take(401), "there are only 400 left");
+    assert!(room.take(400));
+    assert_eq!(shed(door.arrive(of_bytes(0))), Reason::Bytes);
+    drop(first);
+    assert_eq!(
+        door.counts().waiting_bytes,
+        (500 + TICKET_OVERHEAD_BYTES) as u64
+    );
+    assert!(!room.take(1), "it has left");
+    assert!(second.room().take(1_500));
+}
+
+#[test]
 fn a_client_is_held_to_its_share_once_the_hold_is_half_full() {
     let door = Door::held(Bounds {
         max_requests: 8,

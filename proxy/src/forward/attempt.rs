@@ -1,0 +1,111 @@
+//! One attempt: what it came to, and what is kept for another one.
+
+use http::request::Parts;
+use http::{Request, Response};
+use hyper::body::Incoming;
+use hyper::client::conn::TrySendError;
+
+use crate::body::{Recovery, RequestBody, Upload};
+use crate::counters::Loss;
+use crate::upstream::{Checkout, ConnectError};
+
+/// What one attempt came to.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one a request, moved once; a box would be an allocation"
+)]
+pub(super) enum Attempt {
+    Answered(Response<Incoming>, Checkout),
+    /// Nothing has left: the connection was gone before.
+    Unsent(Request<RequestBody>, bool),
+    /// Octets may have left, no answer came.
+    Failed(hyper::Error),
+    /// The app has not taken it up, and says so (HTTP/2).
+    Refused(Refusal),
+    TimedOut,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Refusal {
+    /// Its connection is being closed.
+    GoingAway,
+    /// This request alone: there are too many.
+    Stream,
+}
+
+/// What is kept of a request that has been sent.
+pub(super) struct Spare {
+    pub(super) head: Option<Parts>,
+    /// It may be sent again although octets have left.
+    pub(super) replayable: bool,
+    pub(super) body: Option<Recovery>,
+}
+
+impl Spare {
+    /// For sending it again whatever the app has done with it.
+    pub(super) fn replay(self) -> Option<Parts> {
+        self.head.filter(|_| self.replayable)
+    }
+
+    /// For sending what the app has not taken up.
+    pub(super) async fn recover(self) -> Option<(Parts, Option<Upload>)> {
+        let body = match self.body {
+            Some(recovery) => Some(recovery.body().await?),
+            None => None,
+        };
+        Some((self.head?, body))
+    }
+}
+
+pub(super) fn unsent_or_failed(
+    mut error: TrySendError<Request<RequestBody>>,
+    checkout: &Checkout,
+) -> Attempt {
+    match error.take_message() {
+        // The connection had gone; the body finds its own way back.
+        Some(_) if checkout.is_shared() => Attempt::Refused(Refusal::GoingAway),
+        Some(request) => Attempt::Unsent(request, checkout.fresh),
+        None => {
+            let error = error.into_error();
+            match refusal(&error) {
+                Some(refusal) => Attempt::Refused(refusal),
+                None => Attempt::Failed(error),
+            }
+        }
+    }
+}
+
+/// Whether the app says that it has not taken the request up (RFC 9113, 8.7).
+fn refusal(error: &hyper::Error) -> Option<Refusal> {
+    let error = http2_error(error)?;
+    match error.reason() {
+        _ if !error.is_remote() => None,
+        // Of a request that it had taken up the app would not say this.
+        _ if error.is_go_away() => Some(Refusal::GoingAway),
+        Some(h2::Reason::REFUSED_STREAM) => Some(Refusal::Stream),
+        _ => None,
+    }
+}
+
+fn http2_error(error: &hyper::Error) -> Option<&h2::Error> {
+    std::error::Error::source(error)?.downcast_ref()
+}
+
+pub(super) fn loss_of(error: &ConnectError) -> Loss {
+    match error {
+        ConnectError::TimedOut(_) => Loss::ConnectTimeout,
+        ConnectError::Together(error) => loss_of(error),
+        ConnectError::Failed(_) | ConnectError::Handshake(_) | ConnectError::Draining => {
+            Loss::ConnectRefused
+        }
+    }
+}
+
+pub(super) fn failure(error: &hyper::Error) -> Loss {
+    let is_no_http2 = http2_error(error).is_some_and(h2::Error::is_library);
+    if error.is_parse() || is_no_http2 {
+        Loss::UpstreamMalformed
+    } else {
+        Loss::UpstreamReset
+    }
+}

@@ -64,6 +64,9 @@ impl Settings {
 
     /// Paths of certificates count from there.
     fn find_files_from(&mut self, directory: &Path) {
+        if let Some(root) = self.acme.as_mut().and_then(|acme| acme.root.as_mut()) {
+            *root = directory.join(&root);
+        }
         let tls = self
             .listen
             .iter_mut()

@@ -1,5 +1,6 @@
 //! From TOML tables to settings: one file for each table, and what can only be said of several together.
 
+mod acme;
 mod admin;
 mod app;
 mod control;
@@ -50,12 +51,14 @@ fn document(mut root: Table<'_>, overrides: &Overrides) -> Settings {
     let server = server::read(root.table("server"));
     // Of a [server] with errors nobody can say whom it trusts.
     let trusting = !server.trusted.is_empty() || root.sink.errors() > errors;
-    let listen = listen::read(&mut root, overrides, trusting);
+    let agreed = root.place_of("acme").is_some();
+    let listen = listen::read(&mut root, overrides, trusting, agreed);
     let settings = Settings {
         server,
         limits: limits::read(root.table("limits")),
         control: control::read(root.table("control")),
         admin: admin::read(root.table("admin"), &listen),
+        acme: acme::read(root.table("acme"), &listen),
         listen,
         apps: app::read_all(&mut root),
     };

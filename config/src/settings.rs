@@ -29,6 +29,8 @@ pub struct Settings {
     pub control: Control,
     /// `[admin]`, off unless named.
     pub admin: Option<Admin>,
+    /// `[acme]`: from whom certificates are had that are in no file.
+    pub acme: Option<Acme>,
     /// `[[listen]]`, at least one.
     pub listen: Vec<Listen>,
     /// `[app.NAME]`, at least one.
@@ -126,6 +128,38 @@ pub struct Admin {
     pub listen: SocketAddr,
 }
 
+/// `[acme]`, whose being there says that the authority's terms are agreed to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Acme {
+    /// The URL at which the authority says where everything else is (RFC 8555, 7.1.1).
+    pub directory: String,
+    /// URLs under which the authority finds a person, `mailto:` all of them.
+    pub contact: Vec<String>,
+    /// PEM of those who may sign the certificate of the authority's own server, besides those the system trusts.
+    pub root: Option<PathBuf>,
+    /// How it is proven that the names are ours.
+    pub challenge: Challenge,
+}
+
+/// How it is proven to an authority that a name is ours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Challenge {
+    /// By a resource over plain HTTP at port 80 (RFC 8555, 8.3).
+    Http01,
+    /// By a certificate over TLS at port 443 (RFC 8737).
+    TlsAlpn01,
+}
+
+impl Challenge {
+    /// As it is written, in the file and by the authority.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Http01 => "http-01",
+            Self::TlsAlpn01 => "tls-alpn-01",
+        }
+    }
+}
+
 /// `[[listen]]`
 #[derive(Clone, Debug, PartialEq)]
 pub struct Listen {
@@ -154,8 +188,10 @@ impl Listen {
 /// `tls` of a `[[listen]]`
 #[derive(Clone, Debug, PartialEq)]
 pub struct Tls {
-    /// At least one. The first is for clients that name no host, or one that no certificate has.
+    /// The first is for clients that name no host, or one that no certificate has. None only if `acme` has a name.
     pub certificates: Vec<CertificateFiles>,
+    /// Names, in lower case, for which certificates are asked of the authority of `[acme]`.
+    pub acme: Vec<String>,
     /// Whose clients' certificates are asked for.
     pub clients: Option<ClientCertificates>,
 }

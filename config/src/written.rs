@@ -9,8 +9,9 @@ use std::time::Duration;
 use swap_core::{AppName, Release, duration};
 
 use crate::{
-    AccessLog, Admin, App, CertificateFiles, ClientCertificates, Control, Hold, Limits, Listen,
-    Probe, Protocol, ResumeRate, Server, Settings, Timeouts, Tls, Upstream, UpstreamTls, size,
+    AccessLog, Acme, Admin, App, CertificateFiles, ClientCertificates, Control, Hold, Limits,
+    Listen, Probe, Protocol, ResumeRate, Server, Settings, Timeouts, Tls, Upstream, UpstreamTls,
+    size,
 };
 
 /// Dotted keys and their values in TOML.
@@ -20,6 +21,7 @@ pub(crate) fn lines(settings: &Settings) -> BTreeMap<String, String> {
         limits,
         control,
         admin,
+        acme,
         listen,
         apps,
     } = settings;
@@ -29,6 +31,9 @@ pub(crate) fn lines(settings: &Settings) -> BTreeMap<String, String> {
     lines.control(control);
     if let Some(Admin { listen }) = admin {
         lines.put("admin", "listen", text(listen));
+    }
+    if let Some(acme) = acme {
+        lines.acme(acme);
     }
     let listeners = list(listen.iter().map(listener));
     lines.0.insert("listen".to_owned(), listeners);
@@ -69,6 +74,7 @@ fn listener(listen: &Listen) -> String {
 fn tls(tls: &Tls) -> String {
     let Tls {
         certificates,
+        acme,
         clients,
     } = tls;
     let files = |CertificateFiles { certificate, key }: &CertificateFiles| {
@@ -83,6 +89,9 @@ fn tls(tls: &Tls) -> String {
     let also: Vec<_> = certificates.map(|files| inline(&files)).collect();
     if !also.is_empty() {
         keys.push(format!("also = {}", list(also.into_iter())));
+    }
+    if !acme.is_empty() {
+        keys.push(format!("acme = {}", list(acme.iter().map(text))));
     }
     if let Some(ClientCertificates { ca, required }) = clients {
         keys.push(format!("client_ca = {}", text(ca.display())));
@@ -170,6 +179,22 @@ impl Lines {
         }
         self.put("control", "mode", text(format!("{mode:04o}")));
         self.put("control", "users", list(users.iter().map(text)));
+    }
+
+    fn acme(&mut self, acme: &Acme) {
+        let Acme {
+            directory,
+            contact,
+            root,
+            challenge,
+        } = acme;
+        self.put("acme", "agree", true);
+        self.put("acme", "directory", text(directory));
+        self.put("acme", "contact", list(contact.iter().map(text)));
+        if let Some(root) = root {
+            self.put("acme", "root", text(root.display()));
+        }
+        self.put("acme", "challenge", text(challenge.word()));
     }
 
     fn app(&mut self, table: &str, app: &App) {
@@ -313,8 +338,13 @@ mod tests {
             max_share = 0.8\nwhen_down = false\nresume_rate = 9\nanswer_probes = false\n\
             [app.\"a.b\".timeouts]\nboot = \"10s\"\ndrain = \"12s\"\ndrain_held = \"11s\"\n\
             connect = \"13ms\"\nresponse = \"1d\"\n";
+        let acme = "acme = { agree = true, directory = \"https://a.example/d\", contact = [\"mailto:a@b.example\"], \
+            root = \"/r\", challenge = \"http-01\" }\nlisten = [{ address = \"[::1]:443\", \
+            tls = { acme = [\"a.example\"] } }, { address = \"[::1]:444\", \
+            tls = { acme = [\"b.example\"], certificate = \"/c\", key = \"/k\", client_ca = \"/a\" } }]\n[app.web]";
         for text in [
             every_key,
+            acme,
             "listen = [{ address = \"[::1]:80\" }]\n[app.web]",
         ] {
             let meant = settings(text);

@@ -68,7 +68,8 @@ pub(crate) async fn run(accepted: Accepted, worker: Rc<Worker>) {
         return linger::close(Secured::Plain(stream)).await;
     };
     let mut stream = match front.secure(stream).await {
-        Ok(stream) => stream,
+        Ok(Some(stream)) => stream,
+        Ok(None) => return tracing::debug!(%client, "an ACME authority is answered"),
         // The handshake has told the client what it could be told.
         Err(error) => return tracing::debug!(%client, %error, "no handshake"),
     };

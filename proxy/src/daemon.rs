@@ -5,6 +5,7 @@ mod signals;
 
 use std::net::SocketAddr;
 use std::num::NonZero;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::available_parallelism;
 use std::time::Duration;
@@ -15,7 +16,9 @@ use holdfast_control::{ControlPlane, Handle, Options, Swaps, paths};
 use tokio::net::TcpListener;
 
 use crate::access_log::AccessLog;
+use crate::acme;
 use crate::admin;
+use crate::challenges::Challenges;
 use crate::cli;
 use crate::limits;
 use crate::listen::Front;
@@ -23,7 +26,7 @@ use crate::metrics::Page;
 use crate::peer::Trusted;
 use crate::plane::Plane;
 use crate::table;
-use crate::tls::Tls;
+use crate::tls::{Issued, Tls};
 use crate::workers::{self, Connections, Running, Workers};
 use configuration::Configuration;
 
@@ -73,7 +76,8 @@ pub(crate) fn run(typed: cli::Run) -> Result<(), Failed> {
 async fn serve(configuration: Arc<Configuration>) -> Result<(), Failed> {
     let settings = configuration.now();
     // Everything that can be refused comes first; nothing is accepted before the table is published.
-    let fronts = fronts(&settings)?;
+    let (challenges, issued) = (Arc::default(), Arc::default());
+    let fronts = fronts(&settings, &challenges, &issued)?;
     let apps = table::Settings::open_all(&settings.apps).map_err(usage)?;
     let bound = workers::bind(&addresses(&settings), worker_count(&settings)).map_err(usage)?;
     let listening = bound.addresses.clone();
@@ -85,6 +89,8 @@ async fn serve(configuration: Arc<Configuration>) -> Result<(), Failed> {
     let plane = workers.plane.clone();
     let control =
         ControlPlane::open(options(&settings, &configuration, &plane, &fronts)?).map_err(usage)?;
+    let upkeep = acme::open(&settings, &state_dir(&settings)?, &challenges, &issued);
+    let upkeep = upkeep.map_err(usage)?;
     plane.configure(&apps);
     let started = control
         .start(settings.apps.clone(), plane.clone(), signals)
@@ -106,6 +112,7 @@ async fn serve(configuration: Arc<Configuration>) -> Result<(), Failed> {
         tokio::spawn(admin::serve(listener, page));
     }
     ready(&listening, &handle);
+    upkeep.start();
     signals::until_stop(&handle).await;
     stop(running).await;
     Ok(())
@@ -120,15 +127,17 @@ fn addresses(settings: &Settings) -> Vec<SocketAddr> {
 }
 
 /// What each listener needs besides its socket.
-fn fronts(settings: &Settings) -> Result<Vec<Arc<Front>>, Failed> {
+fn fronts(
+    settings: &Settings,
+    challenges: &Arc<Challenges>,
+    issued: &Arc<Issued>,
+) -> Result<Vec<Arc<Front>>, Failed> {
     let trusted = Trusted::new(&settings.server.trusted);
     let fronts = settings.listen.iter();
+    let fronts =
+        fronts.map(|listen| Front::open(listen, &trusted, settings.limits, challenges, issued));
     fronts
-        .map(|listen| {
-            Front::open(listen, &trusted, settings.limits)
-                .map(Arc::new)
-                .map_err(usage)
-        })
+        .map(|front| front.map(Arc::new).map_err(usage))
         .collect()
 }
 
@@ -165,16 +174,9 @@ fn options(
     plane: &Arc<Plane>,
     fronts: &[Arc<Front>],
 ) -> Result<Options, Failed> {
-    let nowhere = |what: &str, flag: &str| {
-        let set = "set it, or $XDG_RUNTIME_DIR and $HOME";
-        Failed::Usage(format!(
-            "there is no place for the {what}: {flag} is not given; {set}"
-        ))
-    };
     let socket = paths::control_socket(settings.control.socket.as_deref())
         .ok_or_else(|| nowhere("control socket", "--control"))?;
-    let state_dir = paths::state_dir(settings.server.state_dir.as_deref())
-        .ok_or_else(|| nowhere("journal", "--state-dir"))?;
+    let state_dir = state_dir(settings)?;
     // Named users must be able to connect; their uid is checked, so the mode need not keep others out.
     let users = settings.control.users.clone();
     let mode = settings.control.mode | if users.is_empty() { 0 } else { 0o066 };
@@ -188,6 +190,18 @@ fn options(
         users,
         reload,
     })
+}
+
+fn state_dir(settings: &Settings) -> Result<PathBuf, Failed> {
+    paths::state_dir(settings.server.state_dir.as_deref())
+        .ok_or_else(|| nowhere("journal", "--state-dir"))
+}
+
+fn nowhere(what: &str, flag: &str) -> Failed {
+    let set = "set it, or $XDG_RUNTIME_DIR and $HOME";
+    Failed::Usage(format!(
+        "there is no place for the {what}: {flag} is not given; {set}"
+    ))
 }
 
 fn metrics(
@@ -216,8 +230,7 @@ fn metrics(
         page.apps(&apps);
         page.swaps(&swaps.counted());
         let tls = fronts.iter().filter_map(|front| front.tls.as_ref());
-        let expiries: Vec<_> = tls.map(Tls::expiries).collect();
-        page.certificates(expiries.iter().flat_map(|listener| listener.iter()));
+        page.certificates(tls.flat_map(Tls::expiries));
         page.process(&listeners, connections.now(), access_log.dropped());
         page.finish()
     })

@@ -3,9 +3,15 @@
 
 mod access_log;
 mod account;
+#[cfg(feature = "acme")]
+mod acme;
+#[cfg(not(feature = "acme"))]
+#[path = "acme/without.rs"]
+mod acme;
 mod admin;
 mod answer;
 mod body;
+mod challenges;
 mod check;
 mod cli;
 mod clock;

@@ -14,8 +14,9 @@ use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use crate::challenges::Challenges;
 use crate::peer::Trusted;
-use crate::tls::{Secured, Tls, TlsError};
+use crate::tls::{Issued, Secured, Tls, TlsError};
 
 /// Clients that may wait to be accepted, for each socket.
 const BACKLOG: i32 = 4096;
@@ -39,6 +40,8 @@ pub(crate) struct Front {
     pub(crate) proxy_protocol: bool,
     /// Whose word about a client is believed.
     pub(crate) trusted: Trusted,
+    /// What an ACME authority may ask.
+    pub(crate) challenges: Arc<Challenges>,
     /// What a client may take.
     pub(crate) limits: Limits,
 }
@@ -49,9 +52,14 @@ impl Front {
         listen: &Listen,
         trusted: &Trusted,
         limits: Limits,
+        challenges: &Arc<Challenges>,
+        issued: &Arc<Issued>,
     ) -> Result<Self, TlsError> {
+        let tls = listen.tls.as_ref();
+        let tls = tls.map(|tls| Tls::open(tls, challenges, issued));
         Ok(Self {
-            tls: listen.tls.as_ref().map(Tls::open).transpose()?,
+            tls: tls.transpose()?,
+            challenges: challenges.clone(),
             redirect: listen.redirect,
             proxy_protocol: listen.proxy_protocol,
             trusted: trusted.clone(),
@@ -67,11 +75,11 @@ impl Front {
         }
     }
 
-    /// The way into the connection: through a handshake, or at once.
-    pub(crate) async fn secure(&self, stream: TcpStream) -> io::Result<Secured> {
+    /// The way into the connection: through a handshake, or at once. None: the handshake was all that was wanted.
+    pub(crate) async fn secure(&self, stream: TcpStream) -> io::Result<Option<Secured>> {
         match &self.tls {
             Some(tls) => tls.secure(stream, self.limits.handshake).await,
-            None => Ok(Secured::Plain(stream)),
+            None => Ok(Some(Secured::Plain(stream))),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The metrics, as text for Prometheus. Collected only when somebody asks; no label ever carries a path or a client's
 //! text.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::time::{Duration, SystemTime};
 
@@ -156,10 +157,16 @@ impl Page {
     }
 
     /// When the listeners' certificates end.
-    pub(crate) fn certificates<'a>(&mut self, expiries: impl Iterator<Item = &'a Expiry>) {
+    /// One that serves at several listeners is told once; of several with one name, the one that ends first.
+    pub(crate) fn certificates(&mut self, expiries: impl Iterator<Item = Expiry>) {
+        let mut first = BTreeMap::new();
+        for Expiry { name, at } in expiries {
+            let ends = first.entry(name).or_insert(at);
+            *ends = at.min(*ends);
+        }
         let name = "holdfast_certificate_expiry_timestamp_seconds";
         self.family(name, "gauge", "When a certificate ends, in Unix time.");
-        for Expiry { name: host, at } in expiries {
+        for (host, at) in &first {
             let at = at
                 .duration_since(SystemTime::UNIX_EPOCH)
                 .unwrap_or_default();

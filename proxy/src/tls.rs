@@ -3,7 +3,11 @@
 //! Only here and below is rustls named. What a handshake needs is read from files once, checked whole, and replaced
 //! whole: a reload that finds anything wrong changes nothing.
 
+#[cfg(feature = "acme")]
+mod authority;
 mod certificates;
+mod challenge;
+mod issued;
 mod outward;
 
 use std::io;
@@ -21,8 +25,17 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
+use crate::challenges::Challenges;
+#[cfg(feature = "acme")]
+pub(crate) use authority::ToAuthority;
 use certificates::{Certificates, authorities};
 pub(crate) use certificates::{Expiry, TlsError};
+#[cfg(feature = "acme")]
+pub(crate) use challenge::NoProof;
+pub(crate) use challenge::Proof;
+pub(crate) use issued::Issued;
+#[cfg(feature = "acme")]
+pub(crate) use issued::{Certificate, NotOurs};
 pub(crate) use outward::Outward;
 
 /// What HTTP/2 is called in a handshake (RFC 9113, 3.2).
@@ -31,6 +44,8 @@ const HTTP_2: &[u8] = b"h2";
 /// The TLS of one listener.
 pub(crate) struct Tls {
     settings: config::Tls,
+    challenges: Arc<Challenges>,
+    issued: Arc<Issued>,
     /// Read once a handshake, written once a reload.
     now: RwLock<Ready>,
 }
@@ -43,30 +58,49 @@ struct Ready {
 }
 
 impl Tls {
-    /// Reads all files.
-    pub(crate) fn open(settings: &config::Tls) -> Result<Self, TlsError> {
+    /// Reads all files. `challenges`, `issued`: what an authority asks, and what it has given.
+    pub(crate) fn open(
+        settings: &config::Tls,
+        challenges: &Arc<Challenges>,
+        issued: &Arc<Issued>,
+    ) -> Result<Self, TlsError> {
         Ok(Self {
             settings: settings.clone(),
-            now: RwLock::new(ready(settings)?),
+            challenges: challenges.clone(),
+            issued: issued.clone(),
+            now: RwLock::new(ready(settings, issued)?),
         })
     }
 
     /// Reads all files again, for replacing what is in use.
     pub(crate) fn look_again(&self) -> Result<Reread<'_>, TlsError> {
-        let ready = ready(&self.settings)?;
+        let ready = ready(&self.settings, &self.issued)?;
         Ok(Reread { tls: self, ready })
     }
 
-    /// Shakes hands, which may take so long.
-    pub(crate) async fn secure(&self, stream: TcpStream, max: Duration) -> io::Result<Secured> {
-        let acceptor = TlsAcceptor::from(self.now().config);
-        let shaking = tokio::time::timeout(max, acceptor.accept(stream));
-        Ok(Secured::Tls(Box::new(shaking.await??)))
+    /// Shakes hands, which may take so long. None: it was an authority with its question, which is answered.
+    pub(crate) async fn secure(
+        &self,
+        stream: TcpStream,
+        max: Duration,
+    ) -> io::Result<Option<Secured>> {
+        let config = self.now().config;
+        let secured = if self.challenges.is_any() {
+            let shaking = Box::pin(challenge::shake(stream, &self.challenges, config));
+            tokio::time::timeout(max, shaking).await??
+        } else {
+            let shaking = TlsAcceptor::from(config).accept(stream);
+            Some(tokio::time::timeout(max, shaking).await??)
+        };
+        Ok(secured.map(|stream| Secured::Tls(Box::new(stream))))
     }
 
     /// When each of its certificates ends.
-    pub(crate) fn expiries(&self) -> Arc<Vec<Expiry>> {
-        self.now().expiries
+    pub(crate) fn expiries(&self) -> Vec<Expiry> {
+        let issued = self.settings.acme.iter();
+        let issued = issued.filter_map(|name| self.issued.expiry(name));
+        let in_files = self.now().expiries;
+        in_files.iter().cloned().chain(issued).collect()
     }
 
     fn now(&self) -> Ready {
@@ -89,9 +123,9 @@ impl Reread<'_> {
     }
 }
 
-fn ready(settings: &config::Tls) -> Result<Ready, TlsError> {
+fn ready(settings: &config::Tls, issued: &Arc<Issued>) -> Result<Ready, TlsError> {
     let provider = Arc::new(aws_lc_rs::default_provider());
-    let certificates = Certificates::read(&settings.certificates, &provider)?;
+    let certificates = Certificates::read(settings, issued, &provider)?;
     let expiries = Arc::new(certificates.expiries());
     let config = server_config(settings, certificates, provider)?;
     Ok(Ready {

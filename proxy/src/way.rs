@@ -3,6 +3,7 @@
 use std::rc::Rc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use holdfast_control::plane::Signal;
 use http::uri::PathAndQuery;
 use http::{HeaderName, HeaderValue, Request, Response, header};
@@ -35,10 +36,7 @@ pub(crate) async fn take(conn: Rc<Conn>, request: Request<Incoming>) -> Response
     let conn = &traveller.conn;
     let exchange = Exchange::new(request, conn.peer(), conn.front(), received);
     let (mut response, sound) = match exchange {
-        Ok(exchange) if conn.front().redirect && !exchange.origin.came_over_tls() => {
-            (traveller.redirect(&exchange), true)
-        }
-        Ok(exchange) => (traveller.set_out(exchange, resumed).await, true),
+        Ok(exchange) => (traveller.begin(exchange, resumed).await, true),
         Err(refused) => {
             let account = Account::open(traveller.conn.worker.clone(), received, None);
             let answer = traveller.answer(account, Reason::BadRequest(refused));
@@ -65,6 +63,38 @@ struct Traveller {
 }
 
 impl Traveller {
+    /// Answers at once, or sets out. Whoever has waited waits for its app, and for nothing else.
+    async fn begin(&self, exchange: Exchange, resumed: Option<Resumed>) -> Response<AnswerBody> {
+        let at_once = match &resumed {
+            None => self.at_once(&exchange),
+            Some(_) => None,
+        };
+        match at_once {
+            Some(answer) => answer,
+            None => self.set_out(exchange, resumed).await,
+        }
+    }
+
+    /// What is answered whatever the apps do.
+    fn at_once(&self, exchange: &Exchange) -> Option<Response<AnswerBody>> {
+        let front = self.conn.front();
+        let proof = front.challenges.at(exchange.head.uri.path());
+        if let Some(proof) = proof.filter(|_| exchange.head.method.is_safe()) {
+            return Some(self.prove(exchange, proof));
+        }
+        let redirects = front.redirect && !exchange.origin.came_over_tls();
+        redirects.then(|| self.redirect(exchange))
+    }
+
+    /// What an ACME authority asks for (RFC 8555, 8.3).
+    fn prove(&self, exchange: &Exchange, proof: Bytes) -> Response<AnswerBody> {
+        let account = Account::open(self.conn.worker.clone(), exchange.received, None);
+        let mut response = Response::new(AnswerBody::own(proof, account, self.conn.clone()));
+        let octets = HeaderValue::from_static("application/octet-stream");
+        response.headers_mut().insert(header::CONTENT_TYPE, octets);
+        response
+    }
+
     /// The same address under `https`, at its usual port.
     fn redirect(&self, exchange: &Exchange) -> Response<AnswerBody> {
         let account = Account::open(self.conn.worker.clone(), exchange.received, None);

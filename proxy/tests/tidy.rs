@@ -105,9 +105,16 @@ fn only_the_table_names_arc_swap() {
 
 #[test]
 fn only_the_tls_step_names_rustls() {
-    let expected = ["tls", "tls/certificates", "tls/outward"];
-    let expected = expected.map(|file| format!("proxy/src/{file}.rs"));
-    assert_eq!(proxy_files_that_name("rustls"), BTreeSet::from(expected));
+    let expected = [
+        "authority",
+        "certificates",
+        "challenge",
+        "issued",
+        "outward",
+    ];
+    let expected = expected.map(|name| format!("proxy/src/tls/{name}.rs"));
+    let expected = expected.into_iter().chain(["proxy/src/tls.rs".to_owned()]);
+    assert_eq!(proxy_files_that_name("rustls"), expected.collect());
 }
 
 #[test]

@@ -9,8 +9,13 @@ use crate::{Listen, Overrides, Tls, resolve_listener};
 /// So many listeners there may be; each has a socket per worker.
 const LISTENERS_MAX: usize = 64;
 
-/// `trusting`: somebody is trusted to say who a client is.
-pub(super) fn read(root: &mut Table<'_>, overrides: &Overrides, trusting: bool) -> Vec<Listen> {
+/// `trusting`: somebody is trusted to say who a client is. `agreed`: there is an `[acme]`.
+pub(super) fn read(
+    root: &mut Table<'_>,
+    overrides: &Overrides,
+    trusting: bool,
+    agreed: bool,
+) -> Vec<Listen> {
     let sink = root.sink;
     let tables = root.tables("listen");
     if tables.is_empty() && overrides.listen.is_empty() && root.place_of("listen").is_none() {
@@ -28,17 +33,17 @@ pub(super) fn read(root: &mut Table<'_>, overrides: &Overrides, trusting: bool) 
     }
     let mut listeners = Vec::new();
     for table in tables.into_iter().take(LISTENERS_MAX) {
-        listeners.extend(one(table, &listeners, trusting));
+        listeners.extend(one(table, &listeners, trusting, agreed));
     }
     listeners
 }
 
-fn one(mut table: Table<'_>, earlier: &[Listen], trusting: bool) -> Option<Listen> {
+fn one(mut table: Table<'_>, earlier: &[Listen], trusting: bool, agreed: bool) -> Option<Listen> {
     let example = r#""0.0.0.0:80""#;
     table.needs("address", example);
     let value = table.value("address", example);
     let address = value.parsed(resolve_listener);
-    let tls: Option<Tls> = tls::read(table.table("tls"));
+    let tls: Option<Tls> = tls::read(table.table("tls"), agreed);
     let redirect = table.value("redirect", "true");
     let redirects = redirect.flag().unwrap_or(false);
     if redirects && tls.is_some() {

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::acme;
 use crate::table::Table;
 use crate::{CertificateFiles, ClientCertificates, Tls};
 
@@ -10,15 +11,20 @@ const CERTIFICATES_MAX: usize = 1_000;
 /// The longest path of a file, in octets: Linux's `PATH_MAX`, less the zero at the end.
 const PATH_MAX: usize = 4095;
 
-pub(super) fn read(mut table: Table<'_>) -> Option<Tls> {
+/// `agreed`: there is an `[acme]`.
+pub(super) fn read(mut table: Table<'_>, agreed: bool) -> Option<Tls> {
     if !table.is_present() {
         return None;
     }
-    let first = files(&mut table);
+    let acme = table.value("acme", r#"["shop.example.com"]"#);
+    // Whoever gets its certificates from an authority needs no file; half of a pair is a slip all the same.
+    let begun = ["certificate", "key"].map(|key| table.place_of(key).is_some());
+    let first = files(&mut table, acme.place().is_none() || begun.contains(&true));
+    let acme = acme::names(acme, agreed);
     let also = table.tables("also").into_iter().take(CERTIFICATES_MAX);
     let also: Vec<_> = also
         .filter_map(|mut table| {
-            let files = files(&mut table);
+            let files = files(&mut table, true);
             table.end();
             files
         })
@@ -28,12 +34,13 @@ pub(super) fn read(mut table: Table<'_>) -> Option<Tls> {
     Some(Tls {
         certificates: first.into_iter().chain(also).collect(),
         clients,
+        acme,
     })
 }
 
-fn files(table: &mut Table<'_>) -> Option<CertificateFiles> {
-    let certificate = path(table, "certificate", r#""cert.pem""#);
-    let key = path(table, "key", r#""key.pem""#);
+fn files(table: &mut Table<'_>, needed: bool) -> Option<CertificateFiles> {
+    let certificate = path(table, "certificate", r#""cert.pem""#, needed);
+    let key = path(table, "key", r#""key.pem""#, needed);
     Some(CertificateFiles {
         certificate: certificate?,
         key: key?,
@@ -52,8 +59,15 @@ fn clients(table: &mut Table<'_>) -> Option<ClientCertificates> {
     })
 }
 
-fn path(table: &mut Table<'_>, key: &'static str, example: &'static str) -> Option<PathBuf> {
-    table.needs(key, example);
+fn path(
+    table: &mut Table<'_>,
+    key: &'static str,
+    example: &'static str,
+    needed: bool,
+) -> Option<PathBuf> {
+    if needed {
+        table.needs(key, example);
+    }
     table.value(key, example).parsed(file)
 }
 

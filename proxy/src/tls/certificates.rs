@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use holdfast_config::CertificateFiles;
+use holdfast_config::{self as config, CertificateFiles};
 use rustls::RootCertStore;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
@@ -15,6 +15,8 @@ use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use x509_parser::extensions::GeneralName;
 use x509_parser::parse_x509_certificate;
+
+use super::issued::Issued;
 
 /// What is wrong with the files of a listener.
 #[derive(Debug, thiserror::Error)]
@@ -45,6 +47,9 @@ pub(super) struct Certificates {
     /// For whoever names no host, or one that is not there.
     first: Option<Arc<CertifiedKey>>,
     expiries: Vec<Expiry>,
+    /// Names whose certificates come from an authority, and all that it has given.
+    asked: Vec<String>,
+    issued: Arc<Issued>,
 }
 
 /// When a certificate ends.
@@ -56,22 +61,27 @@ pub(crate) struct Expiry {
 }
 
 /// What a certificate says of itself.
-struct Said {
-    names: Vec<String>,
-    expires: SystemTime,
+pub(super) struct Said {
+    pub(super) names: Vec<String>,
+    #[cfg_attr(not(feature = "acme"), expect(dead_code, reason = "for renewals"))]
+    pub(super) begins: SystemTime,
+    pub(super) expires: SystemTime,
 }
 
 impl Certificates {
     pub(super) fn read(
-        files: &[CertificateFiles],
+        settings: &config::Tls,
+        issued: &Arc<Issued>,
         provider: &CryptoProvider,
     ) -> Result<Self, TlsError> {
         let mut all = Self {
             by_name: HashMap::new(),
             first: None,
             expiries: Vec::new(),
+            asked: settings.acme.clone(),
+            issued: issued.clone(),
         };
-        for files in files {
+        for files in &settings.certificates {
             all.add(files, provider)?;
         }
         Ok(all)
@@ -83,7 +93,7 @@ impl Certificates {
         let Some(leaf) = chain.first() else {
             return Err(wrong("there is no certificate in it"));
         };
-        let Some(Said { names, expires }) = said(leaf) else {
+        let Some(Said { names, expires, .. }) = said(leaf) else {
             return Err(wrong("its first certificate is not valid X.509"));
         };
         let certified = Arc::new(certified(chain, files, provider)?);
@@ -106,20 +116,40 @@ impl Certificates {
         self.expiries.clone()
     }
 
-    fn of(&self, host: &str) -> Option<&Arc<CertifiedKey>> {
+    /// The authority's before one of a file. Who names a host that still waits for its own gets the first of the files;
+    /// another authority's name would be wrong for sure.
+    fn of(&self, host: &str) -> Option<Arc<CertifiedKey>> {
         let host = host.to_ascii_lowercase();
+        let is_asked = self.asked.contains(&host);
+        let issued = is_asked.then(|| self.issued.of(&host)).flatten();
+        let found = issued.or_else(|| self.in_files(&host).cloned());
+        match is_asked {
+            true => found.or_else(|| self.first.clone()),
+            false => found.or_else(|| self.for_nobody()),
+        }
+    }
+
+    /// For whoever names no host, or one that is not there.
+    fn for_nobody(&self) -> Option<Arc<CertifiedKey>> {
+        let issued = || self.asked.iter().find_map(|name| self.issued.of(name));
+        self.first.clone().or_else(issued)
+    }
+
+    fn in_files(&self, host: &str) -> Option<&Arc<CertifiedKey>> {
         let parent = host
             .split_once('.')
             .map(|(_, parent)| format!("*.{parent}"));
-        let exact = self.by_name.get(&host);
+        let exact = self.by_name.get(host);
         exact.or_else(|| self.by_name.get(&parent?))
     }
 }
 
 impl ResolvesServerCert for Certificates {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        let named = hello.server_name().and_then(|host| self.of(host));
-        named.or(self.first.as_ref()).cloned()
+        match hello.server_name() {
+            Some(host) => self.of(host),
+            None => self.for_nobody(),
+        }
     }
 }
 
@@ -149,21 +179,28 @@ fn certified(
         .load_private_key(private_key(&files.key)?);
     let key = key.map_err(|error| TlsError::new(&files.key, format!("{error}")))?;
     let certified = CertifiedKey::new(chain, key);
-    match certified.keys_match() {
-        Ok(()) | Err(rustls::Error::InconsistentKeys(rustls::InconsistentKeys::Unknown)) => {
-            Ok(certified)
-        }
-        Err(_) => {
-            let of = files.certificate.display();
-            Err(TlsError::new(
-                &files.key,
-                format!("it is not the key of {of}"),
-            ))
-        }
+    if are_a_pair(&certified) {
+        return Ok(certified);
     }
+    let of = files.certificate.display();
+    Err(TlsError::new(
+        &files.key,
+        format!("it is not the key of {of}"),
+    ))
 }
 
-fn said(certificate: &CertificateDer<'_>) -> Option<Said> {
+/// Whether the key is that of the certificate, as far as can be told.
+pub(super) fn are_a_pair(certified: &CertifiedKey) -> bool {
+    matches!(
+        certified.keys_match(),
+        Ok(())
+            | Err(rustls::Error::InconsistentKeys(
+                rustls::InconsistentKeys::Unknown
+            ))
+    )
+}
+
+pub(super) fn said(certificate: &CertificateDer<'_>) -> Option<Said> {
     let (_, certificate) = parse_x509_certificate(certificate).ok()?;
     let alternatives = certificate.subject_alternative_name().ok().flatten();
     let general = alternatives
@@ -173,10 +210,12 @@ fn said(certificate: &CertificateDer<'_>) -> Option<Said> {
         GeneralName::DNSName(name) => Some(name.to_ascii_lowercase()),
         _ => None,
     });
-    let expires = certificate.validity().not_after.timestamp();
+    let at =
+        |seconds| SystemTime::UNIX_EPOCH + Duration::from_secs(u64::try_from(seconds).unwrap_or(0));
     Some(Said {
         names: names.collect(),
-        expires: SystemTime::UNIX_EPOCH + Duration::from_secs(u64::try_from(expires).unwrap_or(0)),
+        begins: at(certificate.validity().not_before.timestamp()),
+        expires: at(certificate.validity().not_after.timestamp()),
     })
 }
 

@@ -4,6 +4,7 @@ use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -18,9 +19,15 @@ pub(crate) struct Daemon {
     child: Child,
     pub(crate) address: SocketAddr,
     pub(crate) socket: PathBuf,
+    /// None: as the configuration has it.
+    listen: Option<SocketAddr>,
     flags: Vec<String>,
     home: TempDir,
+    log: Log,
 }
+
+/// What a daemon has said so far, after `ready`.
+type Log = Arc<Mutex<String>>;
 
 impl Daemon {
     /// One app, `default`, whose first release is `app`.
@@ -49,10 +56,12 @@ impl Daemon {
             child,
             address,
             socket,
+            listen,
             flags,
             home,
+            log: Log::default(),
         };
-        daemon.address = ready_at(&mut daemon.child);
+        daemon.address = ready_at(&mut daemon.child, &daemon.log);
         daemon
     }
 
@@ -70,8 +79,23 @@ impl Daemon {
     pub(crate) fn kill_and_start_again(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
-        self.child = spawn(&self.home, &self.flags, Some(self.address));
-        assert_eq!(ready_at(&mut self.child), self.address);
+        let listen = self.listen.map(|_| self.address);
+        self.child = spawn(&self.home, &self.flags, listen);
+        assert_eq!(ready_at(&mut self.child, &self.log), self.address);
+    }
+
+    /// Where it keeps what outlives it.
+    #[cfg(feature = "acme")]
+    pub(crate) fn state(&self) -> PathBuf {
+        self.home.path().join("state")
+    }
+
+    /// Whether a line of its log has all of these.
+    #[cfg(feature = "acme")]
+    pub(crate) fn has_said(&self, words: &[&str]) -> bool {
+        let log = self.log.lock().unwrap();
+        let mut lines = log.lines();
+        lines.any(|line| words.iter().all(|word| line.contains(word)))
     }
 
     /// SIGTERM.
@@ -178,7 +202,8 @@ impl Drop for Daemon {
 }
 
 /// Reads the log until the line `ready` says where, then lets it flow to the test's output.
-fn ready_at(child: &mut Child) -> SocketAddr {
+fn ready_at(child: &mut Child, said: &Log) -> SocketAddr {
+    let said = said.clone();
     let mut log = BufReader::new(child.stderr.take().unwrap());
     let mut line = String::new();
     loop {
@@ -196,9 +221,10 @@ fn ready_at(child: &mut Child) -> SocketAddr {
                 .parse()
                 .unwrap();
             std::thread::spawn(move || {
-                log.lines()
-                    .map_while(Result::ok)
-                    .for_each(|line| eprintln!("daemon: {line}"))
+                log.lines().map_while(Result::ok).for_each(|line| {
+                    eprintln!("daemon: {line}");
+                    *said.lock().unwrap() += &format!("{line}\n");
+                })
             });
             return address;
         }

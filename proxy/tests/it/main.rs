@@ -10,6 +10,8 @@
     reason = "seeds and the daemon's log belong into a failure"
 )]
 
+#[cfg(feature = "acme")]
+mod acme;
 mod app;
 mod bodies;
 mod client;

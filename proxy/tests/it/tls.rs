@@ -22,7 +22,7 @@ use crate::tunnels;
 /// An authority of our own, and a place for files.
 pub(crate) struct Authority {
     issuer: Issuer<'static, KeyPair>,
-    pem: String,
+    pub(crate) pem: String,
     home: TempDir,
 }
 
@@ -83,9 +83,14 @@ impl Authority {
     }
 
     /// A client that trusts this authority, and shows the certificate of that name if it has one.
-    fn client(&self, shows: Option<&str>) -> ClientConfig {
+    pub(crate) fn client(&self, shows: Option<&str>) -> ClientConfig {
+        self.client_of(&self.pem, shows)
+    }
+
+    /// The same, but trusting another authority.
+    pub(crate) fn client_of(&self, pem: &str, shows: Option<&str>) -> ClientConfig {
         let mut roots = RootCertStore::empty();
-        let ca = CertificateDer::from_pem_slice(self.pem.as_bytes()).unwrap();
+        let ca = CertificateDer::from_pem_slice(pem.as_bytes()).unwrap();
         roots.add(ca).unwrap();
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let builder = ClientConfig::builder_with_provider(provider)
@@ -118,7 +123,7 @@ async fn shake(
     shake_over(stream, client, host).await
 }
 
-async fn shake_over(
+pub(crate) async fn shake_over(
     stream: TcpStream,
     client: ClientConfig,
     host: &str,
@@ -129,7 +134,7 @@ async fn shake_over(
 }
 
 /// One request, and all that comes back.
-async fn ask(stream: &mut TlsStream<TcpStream>, host: &str) -> std::io::Result<String> {
+pub(crate) async fn ask(stream: &mut TlsStream<TcpStream>, host: &str) -> std::io::Result<String> {
     let request = format!("GET / HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).await?;
     let mut answer = String::new();
@@ -137,7 +142,7 @@ async fn ask(stream: &mut TlsStream<TcpStream>, host: &str) -> std::io::Result<S
     Ok(answer)
 }
 
-fn shown(stream: &TlsStream<TcpStream>) -> CertificateDer<'static> {
+pub(crate) fn shown(stream: &TlsStream<TcpStream>) -> CertificateDer<'static> {
     let certificates = stream.get_ref().1.peer_certificates().unwrap();
     certificates[0].clone().into_owned()
 }

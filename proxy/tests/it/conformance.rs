@@ -32,13 +32,12 @@ const QUIET: Duration = Duration::from_millis(150);
 struct Lane {
     origin: Origin,
     address: SocketAddr,
-    /// Kept running.
-    _proxy: Proxy,
+    proxy: Proxy,
 }
 
 /// What is tested.
 enum Proxy {
-    Holdfast { _it: Daemon },
+    Holdfast { it: Daemon },
     Neighbour { _it: Neighbour },
     Transparent,
 }
@@ -52,7 +51,7 @@ impl Lane {
         Self {
             origin,
             address: daemon.address,
-            _proxy: Proxy::Holdfast { _it: daemon },
+            proxy: Proxy::Holdfast { it: daemon },
         }
     }
 
@@ -62,7 +61,7 @@ impl Lane {
         Self {
             origin,
             address: neighbour.address,
-            _proxy: Proxy::Neighbour { _it: neighbour },
+            proxy: Proxy::Neighbour { _it: neighbour },
         }
     }
 
@@ -83,12 +82,28 @@ impl Lane {
         Self {
             origin,
             address,
-            _proxy: Proxy::Transparent,
+            proxy: Proxy::Transparent,
+        }
+    }
+
+    /// Waits until nothing of the case before can reach the origin any more.
+    async fn settle(&self) {
+        if let Proxy::Holdfast { it } = &self.proxy {
+            let quiet = async {
+                // Asks again; ends by the deadline.
+                while it.status().await["live"]["in_flight"] != 0 {
+                    tokio::time::sleep(Duration::from_millis(1)).await;
+                }
+            };
+            let quiet = tokio::time::timeout(PATIENCE, quiet);
+            quiet.await.expect("nothing runs any more");
+            self.origin.catch_up().await;
         }
     }
 
     /// Plays the case, and says what is wrong, if anything is.
     async fn play(&self, case: &RequestCase) -> Result<(), String> {
+        self.settle().await;
         self.origin.take();
         let patience = case
             .timeout_s

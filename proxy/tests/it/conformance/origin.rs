@@ -73,6 +73,14 @@ impl Origin {
         all
     }
 
+    /// Resolves when what has been sent to it has been read: whoever comes last is answered last.
+    pub(super) async fn catch_up(&self) {
+        let mut last = TcpStream::connect(self.address).await.unwrap();
+        let ask = b"GET /up HTTP/1.1\r\nHost: x.test\r\n\r\n";
+        last.write_all(ask).await.unwrap();
+        last.read_exact(&mut vec![0; OK.len()]).await.unwrap();
+    }
+
     /// Whether every connection has ended and been read to its end.
     pub(crate) fn is_deserted(&self) -> bool {
         let heard = self.heard.lock().unwrap();

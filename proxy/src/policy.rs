@@ -240,7 +240,9 @@ fn settle_target(head: &mut Parts) -> Result<String, Refused> {
                 );
             };
             let name = host_name(Some(&value))?;
+            // `http://a#b` has a path that reads as `/` here and would be written as nothing.
             let target = head.uri.path_and_query().cloned();
+            let target = target.filter(|target| target.as_str() != "/");
             head.headers.insert(header::HOST, value);
             head.uri = Uri::from(target.unwrap_or_else(|| PathAndQuery::from_static("/")));
             Ok(name)
@@ -382,6 +384,15 @@ mod tests {
         assert_eq!(check(&mut head, false).unwrap().host, "b.test");
         assert_eq!(head.uri, "/x?y=1");
         assert_eq!(head.headers[header::HOST], "b.test");
+    }
+
+    #[test]
+    fn an_absolute_target_without_a_path_asks_for_the_root() {
+        for target in ["http://b.test", "http://b.test#x"] {
+            let mut head = head("GET", target, &[("host", "b.test")]);
+            check(&mut head, false).unwrap();
+            assert_eq!(head.uri.to_string(), "/");
+        }
     }
 
     #[test]

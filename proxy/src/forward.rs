@@ -2,9 +2,11 @@
 
 use std::rc::Rc;
 
+use holdfast_config as config;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::uri::{PathAndQuery, Uri};
 use http::{Request, Response, StatusCode, Version};
+use http_body::Body;
 use hyper::body::Incoming;
 use hyper::client::conn::TrySendError;
 use swap_gate::Class;
@@ -63,8 +65,8 @@ enum Attempt {
 impl Forward<'_> {
     /// Sends the exchange to an instance of the leased release; to another one while that is allowed.
     pub(crate) async fn run(self, mut exchange: Exchange, account: Account) -> Forwarded {
-        let target = exchange.head.uri.clone();
-        prepare(&mut exchange, self.app(), self.conn.front().scheme());
+        let scheme = self.conn.front().scheme();
+        let target = prepare(&mut exchange, &self.app().settings.config, scheme);
         let mut tried = Vec::new();
         let mut last = Loss::ConnectRefused;
         while let Some(instance) = self.lease.choose(&tried, clock::now()) {
@@ -119,8 +121,7 @@ impl Forward<'_> {
                 },
             }
         }
-        exchange.head.uri = target;
-        exchange.origin.untell(&mut exchange.head.headers);
+        take_back(&mut exchange, target);
         Forwarded::Unreachable(Box::new(exchange), account, last)
     }
 
@@ -286,8 +287,8 @@ fn failure(error: &hyper::Error) -> Loss {
 }
 
 /// Puts in the fields that the app gets from us, and takes a stripped prefix off. What is said in these
-/// fields of a client is believed of trusted fronts only.
-fn prepare(exchange: &mut Exchange, app: &App, scheme: &'static str) {
+/// fields of a client is believed of trusted fronts only. Returns the target as it was.
+pub(crate) fn prepare(exchange: &mut Exchange, app: &config::App, scheme: &'static str) -> Uri {
     const HELD_MS: HeaderName = HeaderName::from_static("x-held-ms");
     let fields = &mut exchange.head.headers;
     exchange.origin.tell(fields, scheme);
@@ -297,9 +298,34 @@ fn prepare(exchange: &mut Exchange, app: &App, scheme: &'static str) {
         let held_ms = u64::try_from(exchange.held.as_millis()).unwrap_or(u64::MAX);
         fields.insert(HELD_MS, HeaderValue::from(held_ms));
     }
-    if app.settings.config.strip_prefix {
-        strip_prefix(&mut exchange.head.uri, &app.settings.config.paths);
+    // HTTP/1.1 must say one, even if it says nothing (RFC 9112, 3.2); a client of HTTP/1.0 need not.
+    fields
+        .entry(header::HOST)
+        .or_insert(HeaderValue::from_static(""));
+    // hyper would leave out the body of a GET or HEAD if nobody said how it is framed.
+    let has_length = |body: &Incoming| body.size_hint().exact().is_some();
+    if !exchange.body.as_ref().is_none_or(has_length) {
+        fields.insert(
+            header::TRANSFER_ENCODING,
+            HeaderValue::from_static("chunked"),
+        );
     }
+    let target = exchange.head.uri.clone();
+    if app.strip_prefix {
+        strip_prefix(&mut exchange.head.uri, &app.paths);
+    }
+    target
+}
+
+/// Makes it again what it was before it was prepared.
+pub(crate) fn take_back(exchange: &mut Exchange, target: Uri) {
+    exchange.head.uri = target;
+    let fields = &mut exchange.head.headers;
+    if fields.get(header::HOST).is_some_and(HeaderValue::is_empty) {
+        fields.remove(header::HOST);
+    }
+    fields.remove(header::TRANSFER_ENCODING);
+    exchange.origin.untell(fields);
 }
 
 /// Takes the longest of `prefixes` off the target's path.

@@ -110,7 +110,9 @@ impl Exchange {
             b" HTTP/1.1\r\n"
         });
         for (name, value) in &self.head.headers {
-            put_field(&mut text, name.as_str(), value.as_bytes());
+            if name != header::CONNECTION {
+                put_field(&mut text, name.as_str(), value.as_bytes());
+            }
         }
         if let Some(connection) = self.connection_field() {
             put_field(&mut text, header::CONNECTION.as_str(), connection);
@@ -121,10 +123,18 @@ impl Exchange {
 
     /// What the policy took away and the client's connection depends on.
     fn connection_field(&self) -> Option<&'static [u8]> {
-        match (self.facts.close, self.facts.keep_alive) {
-            (true, _) => Some(b"close"),
-            (false, true) => Some(b"keep-alive"),
-            (false, false) => None,
+        let Facts {
+            close,
+            keep_alive,
+            websocket,
+            ..
+        } = self.facts;
+        match (websocket, close, keep_alive) {
+            (true, true, _) => Some(b"upgrade, close"),
+            (true, false, _) => Some(b"upgrade"),
+            (false, true, _) => Some(b"close"),
+            (false, false, true) => Some(b"keep-alive"),
+            (false, false, false) => None,
         }
     }
 }

@@ -12,8 +12,11 @@ use crate::fronts;
 
 /// Longest target that is taken, in octets.
 pub(crate) const TARGET_BYTES_MAX: usize = 8 * 1024;
-/// Most fields in a head.
+/// Most fields in a head, without those that we put in ourselves before a request waits: or one that has passed would
+/// have too many when it is parsed once more.
 pub(crate) const FIELDS_MAX: usize = 100;
+/// Names the request for us and for the app.
+pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// Longest head, in octets.
 pub(crate) const HEAD_BYTES_MAX: usize = 32 * 1024;
 
@@ -159,7 +162,9 @@ pub(crate) fn is_websocket(fields: &HeaderMap) -> bool {
 }
 
 fn check_fields(head: &Parts) -> Result<(), Refused> {
-    if head.headers.len() > FIELDS_MAX {
+    let of_name = |name| head.headers.get_all(name).iter().count();
+    let ours = of_name(header::CONNECTION) + of_name(REQUEST_ID);
+    if head.headers.len() - ours > FIELDS_MAX {
         return refuse(
             StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             "more than 100 fields",

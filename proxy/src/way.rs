@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use holdfast_control::plane::Signal;
 use http::uri::PathAndQuery;
-use http::{HeaderName, HeaderValue, Request, Response, header};
+use http::{HeaderValue, Request, Response, header};
 use http_body::Body;
 use hyper::body::Incoming;
 use swap_core::{Cause, GateId};
@@ -22,6 +22,7 @@ use crate::door::{self, Entry, Ticket};
 use crate::exchange::Exchange;
 use crate::forward::{Forward, Forwarded};
 use crate::lease::{Closed, Lease, pick};
+use crate::policy;
 use crate::route::{Routed, route};
 use crate::watch;
 
@@ -262,8 +263,7 @@ impl Traveller {
 }
 
 /// Gives the request an id, unless it has one.
-fn identify(exchange: &mut Exchange) -> HeaderValue {
-    const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+pub(crate) fn identify(exchange: &mut Exchange) -> HeaderValue {
     let made = || {
         // Hexadecimal digits are visible ASCII, so the fallback is never taken.
         HeaderValue::try_from(format!("{:032x}", fastrand::u128(..)))
@@ -272,7 +272,7 @@ fn identify(exchange: &mut Exchange) -> HeaderValue {
     exchange
         .head
         .headers
-        .entry(REQUEST_ID)
+        .entry(policy::REQUEST_ID)
         .or_insert_with(made)
         .clone()
 }

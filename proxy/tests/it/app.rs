@@ -92,8 +92,8 @@ async fn serve(listener: TcpListener, name: &'static str, seen: Arc<Mutex<Vec<Se
 async fn connection(stream: TcpStream, name: &'static str, seen: Arc<Mutex<Vec<Seen>>>) {
     stream.set_nodelay(true).unwrap();
     let service = service_fn(move |request| answer(request, name, seen.clone()));
-    let connection = hyper::server::conn::http1::Builder::new();
-    let _ = connection
+    let _ = hyper::server::conn::http1::Builder::new()
+        .max_headers(200)
         .serve_connection(TokioIo::new(stream), service)
         .await;
 }

@@ -18,6 +18,9 @@ mod exchange;
 mod forward;
 mod forwarded;
 mod fronts;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod http2;
 mod io;
 mod lease;
@@ -33,7 +36,7 @@ mod release;
 mod route;
 mod stop;
 mod table;
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
 mod testing;
 mod tls;
 mod tunnel;

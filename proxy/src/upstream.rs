@@ -217,9 +217,7 @@ async fn handshake<S>(stream: S, link: Link) -> Result<SendRequest<RequestBody>,
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let (sender, connection) = http1::Builder::new()
-        .max_headers(256)
-        .max_buf_size(ANSWER_AHEAD_MAX)
+    let (sender, connection) = rules()
         .handshake(TokioIo::new(stream))
         .await
         .map_err(ConnectError::Handshake)?;
@@ -232,6 +230,13 @@ where
         drop(link);
     });
     Ok(sender)
+}
+
+/// How hyper speaks with apps.
+pub(crate) fn rules() -> http1::Builder {
+    let mut rules = http1::Builder::new();
+    rules.max_headers(256).max_buf_size(ANSWER_AHEAD_MAX);
+    rules
 }
 
 /// Counts one upstream connection, from before the connect to the close.

@@ -7,6 +7,9 @@
 
 mod address;
 mod changes;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod host;
 mod load;
 mod network;

@@ -48,17 +48,24 @@ impl Settings {
         let name = path.display().to_string();
         let octets = read_up_to(path, FILE_MAX + 1)
             .map_err(|error| whole_file(&name, format!("cannot be read: {error}")))?;
+        let mut checked = Self::read(&octets, &name, overrides)?;
+        let directory = path.parent().unwrap_or(Path::new(""));
+        checked.settings.find_files_from(directory);
+        Ok(checked)
+    }
+
+    /// The content of a file.
+    pub(crate) fn read(
+        octets: &[u8],
+        name: &str,
+        overrides: &Overrides,
+    ) -> Result<Checked, Errors> {
         if octets.len() as u64 > FILE_MAX {
-            return Err(whole_file(&name, too_long()));
+            return Err(whole_file(name, too_long()));
         }
-        match str::from_utf8(&octets) {
-            Ok(text) => {
-                let mut checked = Self::parse_with(text, &name, overrides)?;
-                let directory = path.parent().unwrap_or(Path::new(""));
-                checked.settings.find_files_from(directory);
-                Ok(checked)
-            }
-            Err(error) => Err(not_utf8(&name, &octets, error.valid_up_to())),
+        match str::from_utf8(octets) {
+            Ok(text) => Self::parse_with(text, name, overrides),
+            Err(error) => Err(not_utf8(name, octets, error.valid_up_to())),
         }
     }
 

@@ -163,7 +163,12 @@ impl Report {
             let group = self.group(finding, level);
             format!("{}\n", renderer.render(&[group]))
         });
-        shown.collect::<Vec<_>>().join("\n")
+        // The renderer takes the other control characters out; these command some terminals too.
+        let of_eight_bits = |c: char| ('\u{80}'..='\u{9f}').contains(&c);
+        shown
+            .collect::<Vec<_>>()
+            .join("\n")
+            .replace(of_eight_bits, "\u{fffd}")
     }
 
     fn group<'a>(&'a self, finding: &'a Finding, level: &Level<'a>) -> Group<'a> {

@@ -1,6 +1,8 @@
 //! The API: from a request to the driver and back. Paths and fields are CONTRACT's.
 
 mod commands;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod read;
 mod routes;
 mod stream;

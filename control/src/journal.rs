@@ -7,6 +7,8 @@
 mod directory;
 mod error;
 mod file;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod line;
 mod record;
 mod replay;
@@ -31,7 +33,7 @@ pub(crate) const RECEIPTS_MAX: usize = 100;
 const WAITING_MAX: usize = 16;
 
 /// What the journal knew of an app.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Past {
     pub(crate) saved: Saved,
     /// When the live release took over (RFC 3339).

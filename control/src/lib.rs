@@ -15,6 +15,9 @@ mod control_plane;
 mod driver;
 #[cfg(feature = "server")]
 mod events;
+#[cfg(all(feature = "server", any(test, fuzzing)))]
+#[doc(hidden)]
+pub mod fuzzing;
 #[cfg(feature = "server")]
 mod impatient;
 #[cfg(feature = "server")]

@@ -90,15 +90,20 @@ where
         async { Ok::<_, Infallible>(answer.await) }
     });
     let io = TokioIo::new(Impatient::new(stream, WRITE_MAX));
-    let served = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_MAX)
-        .max_buf_size(HEAD_BYTES_MAX)
-        .serve_connection(io, service)
-        .await;
+    let served = rules().serve_connection(io, service).await;
     if let Err(error) = served {
         tracing::debug!(%error, uid, "a control connection ended");
     }
+}
+
+/// How hyper reads what clients send.
+pub(crate) fn rules() -> http1::Builder {
+    let mut rules = http1::Builder::new();
+    rules
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_MAX)
+        .max_buf_size(HEAD_BYTES_MAX);
+    rules
 }
 
 fn forbidden(uid: u32) -> Answer {

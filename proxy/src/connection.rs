@@ -15,6 +15,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use holdfast_config::Limits;
 use http_body::Body;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -192,18 +193,13 @@ async fn wait(parked: Parked, read: &Bytes, stream: &TcpStream) -> Option<(Resum
 async fn serve(conn: &Rc<Conn>, stream: Secured, read: Bytes) -> (Ended, Secured) {
     let socket: Socket = Rc::new(RefCell::new(stream));
     conn.socket.replace(Rc::downgrade(&socket));
+    let rules = rules(&conn.front().limits, read.len());
     let io = ClientIo::new(socket.clone(), read, conn.activity.clone());
     let service = service_fn(|request| {
         let answering = way::take(conn.clone(), request);
         async { Ok::<_, Infallible>(answering.await) }
     });
-    let limits = conn.front().limits;
-    let mut hyper = http1::Builder::new()
-        .half_close(true)
-        .header_read_timeout(None)
-        .max_headers(limits.fields + 1)
-        .max_buf_size(limits.head_size)
-        .serve_connection(TokioIo::new(io), service);
+    let mut hyper = rules.serve_connection(TokioIo::new(io), service);
     let mut deadline = Deadline::new(conn);
     let outcome = poll_fn(|cx| {
         loop {
@@ -232,6 +228,19 @@ async fn serve(conn: &Rc<Conn>, stream: Secured, read: Bytes) -> (Ended, Secured
         (Outcome::Over, Errand::None | Errand::Resume(_) | Errand::Close) => Ended::Over,
     };
     (ended, reclaim(socket))
+}
+
+/// How hyper reads what clients send. `ahead` octets have been let in before, and are not counted again: a head that
+/// waited is longer than it was.
+pub(crate) fn rules(limits: &Limits, ahead: usize) -> http1::Builder {
+    let mut rules = http1::Builder::new();
+    rules
+        .half_close(true)
+        .header_read_timeout(None)
+        // Room for a few that the policy does not count.
+        .max_headers(limits.fields + 5)
+        .max_buf_size(limits.head_size + ahead);
+    rules
 }
 
 enum Outcome {

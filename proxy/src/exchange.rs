@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use bytes::{BufMut, BytesMut};
+use holdfast_config::Limits;
 use http::request::Parts;
 use http::{Request, Version, header};
 use http_body::Body;
@@ -10,8 +11,7 @@ use hyper::body::Incoming;
 
 use crate::body::Upload;
 use crate::fronts::Origin;
-use crate::listen::Front;
-use crate::peer::Peer;
+use crate::peer::{Peer, Trusted};
 use crate::policy::{self, Facts, Refused};
 
 /// A request that the policy has passed.
@@ -37,13 +37,14 @@ impl Exchange {
     pub(crate) fn new(
         request: Request<Incoming>,
         peer: Peer,
-        front: &Front,
+        trusted: &Trusted,
+        limits: &Limits,
         received: Duration,
     ) -> Result<Self, Refused> {
         let (mut head, body) = request.into_parts();
         let body = Upload::of(body);
-        let facts = policy::check(&mut head, body.is_some(), &front.limits)?;
-        let origin = Origin::of(&head.headers, peer, &front.trusted);
+        let facts = policy::check(&mut head, body.is_some(), limits)?;
+        let origin = Origin::of(&head.headers, peer, trusted);
         let version = std::mem::replace(&mut head.version, Version::HTTP_11);
         Ok(Self {
             head,
@@ -115,7 +116,12 @@ impl Exchange {
             b" HTTP/1.1\r\n"
         });
         for (name, value) in &self.head.headers {
-            put_field(&mut text, name.as_str(), value.as_bytes());
+            if name != header::CONNECTION {
+                put_field(&mut text, name.as_str(), value.as_bytes());
+            }
+        }
+        if self.facts.trailers {
+            put_field(&mut text, header::TE.as_str(), b"trailers");
         }
         if let Some(connection) = self.connection_field() {
             put_field(&mut text, header::CONNECTION.as_str(), connection);
@@ -126,10 +132,18 @@ impl Exchange {
 
     /// What the policy took away and the client's connection depends on.
     fn connection_field(&self) -> Option<&'static [u8]> {
-        match (self.facts.close, self.facts.keep_alive) {
-            (true, _) => Some(b"close"),
-            (false, true) => Some(b"keep-alive"),
-            (false, false) => None,
+        let Facts {
+            close,
+            keep_alive,
+            websocket,
+            ..
+        } = self.facts;
+        match (websocket, close, keep_alive) {
+            (true, true, _) => Some(b"upgrade, close"),
+            (true, false, _) => Some(b"upgrade"),
+            (false, true, _) => Some(b"close"),
+            (false, false, true) => Some(b"keep-alive"),
+            (false, false, false) => None,
         }
     }
 }

@@ -25,7 +25,7 @@ use crate::table::App;
 use crate::tunnel::Tunnel;
 use crate::upstream::{Checkout, ConnectError};
 use attempt::{Attempt, Refusal, Spare, failure, loss_of, unsent_or_failed};
-use prepare::prepare;
+pub(crate) use prepare::{prepare, take_back};
 
 /// So often an app may refuse a request unread before that is its answer.
 const REFUSALS_MAX: u32 = 3;
@@ -63,8 +63,8 @@ impl Forward<'_> {
         if self.websocket && self.lease.upstream().protocol == Protocol::Http2 {
             return Forwarded::Refused(account, policy::NO_WEBSOCKET);
         }
-        let target = exchange.head.uri.clone();
-        prepare(&mut exchange, self.app(), self.conn.front().scheme());
+        let scheme = self.conn.front().scheme();
+        let target = prepare(&mut exchange, &self.app().settings.config, scheme);
         let mut tried = Vec::new();
         let mut last = Loss::ConnectRefused;
         while let Some(instance) = self.lease.choose(&tried, clock::now()) {
@@ -126,8 +126,7 @@ impl Forward<'_> {
                 },
             }
         }
-        exchange.head.uri = target;
-        exchange.origin.untell(&mut exchange.head.headers);
+        take_back(&mut exchange, target);
         Forwarded::Unreachable(Box::new(exchange), account, last)
     }
 

@@ -66,12 +66,13 @@ impl Origin {
         // A front that writes one of the two may let the other through as its client wrote it.
         let agree = !has_chain || (client.is_some() && said.and_then(|hop| hop.address) == client);
         let said = said.filter(|_| !has_chain).cloned().unwrap_or_default();
+        let chain = joined(hops.iter().map(|hop| match hop.address {
+            Some(address) if !has_chain => address.to_string(),
+            _ => hop.text.to_owned(),
+        }));
         let word = Word {
-            chain: joined(hops.iter().map(|hop| match hop.address {
-                Some(address) if !has_chain => address.to_string(),
-                _ => hop.text.to_owned(),
-            })),
-            has_chain,
+            has_chain: has_chain && chain.is_some(),
+            chain,
             forwarded: joined(elements.iter().filter(|_| agree).map(|hop| hop.text)),
             proto: one(fields, FORWARDED_PROTO, is_scheme).or(value(said.proto, is_scheme)),
             host: one(fields, FORWARDED_HOST, policy::is_host)

@@ -24,6 +24,9 @@ mod exchange;
 mod forward;
 mod forwarded;
 mod fronts;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod http2;
 mod io;
 mod lease;
@@ -39,7 +42,7 @@ mod release;
 mod route;
 mod stop;
 mod table;
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
 mod testing;
 mod tls;
 mod tunnel;

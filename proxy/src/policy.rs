@@ -13,6 +13,9 @@ use http::{Method, StatusCode, Version};
 use crate::fronts;
 pub(crate) use target::is_host;
 
+/// Names the request for us and for the app.
+pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
 /// Why a request is refused, and how.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Refused {
@@ -184,7 +187,11 @@ pub(crate) fn is_websocket(fields: &HeaderMap) -> bool {
 }
 
 fn check_fields(head: &Parts, limits: &Limits) -> Result<(), Refused> {
-    if head.headers.len() > limits.fields {
+    // Without those that we put in ourselves before a request waits: or one that has passed would have too many when it is
+    // parsed once more.
+    let of_name = |name| head.headers.get_all(name).iter().count();
+    let ours = of_name(header::CONNECTION) + of_name(REQUEST_ID) + of_name(header::TE);
+    if head.headers.len() - ours > limits.fields {
         return refuse(
             StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             "too many fields",

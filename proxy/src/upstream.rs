@@ -25,8 +25,12 @@ use crate::body::RequestBody;
 use crate::clock;
 use crate::lease::Lease;
 use link::Link;
+#[cfg(any(test, fuzzing))]
+pub(crate) use open::rules;
 pub(crate) use open::stream;
 use shared::{Share, Shares};
+#[cfg(any(test, fuzzing))]
+pub(crate) use translate::to_http1;
 
 /// How long an idle connection is kept, unless the app says less (`Keep-Alive: timeout`). Apps close at 2 s (gunicorn)
 /// to 75 s (nginx); a request that meets such a close may be lost if it is not idempotent.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use holdfast_control::plane::Signal;
 use http::uri::PathAndQuery;
-use http::{HeaderName, HeaderValue, Request, Response, header};
+use http::{HeaderValue, Request, Response, header};
 use http_body::Body;
 use hyper::body::Incoming;
 use swap_core::{Cause, GateId};
@@ -23,6 +23,8 @@ use crate::door::{self, Entry, Ticket};
 use crate::exchange::Exchange;
 use crate::forward::{Forward, Forwarded};
 use crate::lease::{Closed, Lease, pick};
+use crate::listen::Front;
+use crate::policy;
 use crate::route::{Routed, route};
 use crate::watch;
 
@@ -34,7 +36,10 @@ pub(crate) async fn take(conn: Rc<Conn>, request: Request<Incoming>) -> Response
     let has_body = !request.body().is_end_stream();
     let traveller = Traveller { conn, accept };
     let conn = &traveller.conn;
-    let exchange = Exchange::new(request, conn.peer(), conn.front(), received);
+    let Front {
+        trusted, limits, ..
+    } = conn.front();
+    let exchange = Exchange::new(request, conn.peer(), trusted, limits, received);
     let (mut response, sound) = match exchange {
         Ok(exchange) => (traveller.begin(exchange, resumed).await, true),
         Err(refused) => {
@@ -297,8 +302,7 @@ impl Traveller {
 }
 
 /// Gives the request an id, unless it has one.
-fn identify(exchange: &mut Exchange) -> HeaderValue {
-    const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+pub(crate) fn identify(exchange: &mut Exchange) -> HeaderValue {
     let made = || {
         // Hexadecimal digits are visible ASCII, so the fallback is never taken.
         HeaderValue::try_from(format!("{:032x}", fastrand::u128(..)))
@@ -307,7 +311,7 @@ fn identify(exchange: &mut Exchange) -> HeaderValue {
     exchange
         .head
         .headers
-        .entry(REQUEST_ID)
+        .entry(policy::REQUEST_ID)
         .or_insert_with(made)
         .clone()
 }

@@ -55,7 +55,9 @@ fn walk(root: &Path, under: &str, files: &mut Vec<File>) {
             format!("{under}/{name}")
         };
         let kind = entry.file_type().expect("a kind of entry");
-        if matches!(name.as_str(), "target" | ".git") {
+        // What a fuzzer has made up may say anything.
+        let made_up = matches!(path.as_str(), "fuzz/corpus" | "fuzz/artifacts");
+        if made_up || matches!(name.as_str(), "target" | ".git") {
             continue;
         }
         if kind.is_dir() {

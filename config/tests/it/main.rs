@@ -6,6 +6,7 @@ mod broken;
 mod changes;
 mod guide;
 mod mutations;
+mod names;
 mod sound;
 
 use std::path::PathBuf;

@@ -5,11 +5,14 @@ use std::time::Duration;
 use swap_core::{
     Address, Block, Event, HoldCommand, Methods, OperationId, Promote, Rollback, Stage,
 };
-use tokio::net::lookup_host;
+#[cfg(not(any(test, fuzzing)))]
+use tokio::net::lookup_host as look_up;
 use tokio::time::timeout;
 use ulid::Ulid;
 
 use super::Addressed;
+#[cfg(any(test, fuzzing))]
+use super::fuzzing::look_up;
 use super::read::{duration, words};
 use crate::driver::Conditions;
 use crate::problem::usage;
@@ -207,7 +210,7 @@ async fn resolve_one(text: &str) -> Result<Address, Problem> {
         return Err(usage(format!("instance: {not_an_address}")));
     }
     let wrong = |why: String| usage(format!("instance: {text:?} cannot be resolved: {why}"));
-    match timeout(RESOLVE_MAX, lookup_host(text)).await {
+    match timeout(RESOLVE_MAX, look_up(text)).await {
         Err(_) => Err(wrong(format!("no answer within {RESOLVE_MAX:?}"))),
         Ok(Err(error)) => Err(wrong(error.to_string())),
         Ok(Ok(found)) => {

@@ -144,7 +144,7 @@ impl JournalFile {
 }
 
 /// A whole journal: a header, and one record for each app.
-fn snapshot(history: &History, seq: u64) -> io::Result<String> {
+pub(super) fn snapshot(history: &History, seq: u64) -> io::Result<String> {
     let mut text = line::write(&Header::after(seq))?;
     for (past, seq) in history.iter().zip(seq + 1..) {
         let mut record = Record::of_past(past.0, past.1);

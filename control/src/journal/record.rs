@@ -47,7 +47,7 @@ pub(crate) struct Record {
     /// Who said so: `uid 0`. None if nobody did.
     #[serde(default)]
     by: Option<String>,
-    saved: Saved,
+    pub(super) saved: Saved,
     /// When the live release took over.
     #[serde(default)]
     live_since: Option<String>,

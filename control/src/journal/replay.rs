@@ -25,28 +25,44 @@ pub(super) fn replay(octets: &[u8], path: &Path) -> Result<Replayed, JournalErro
     let first = lines.next().unwrap_or_default();
     // A journal gets into its place whole, header and all: here even a cut line is damage.
     let header: Header = read(first).map_err(|why| refusal(why, path, 1))?;
+    possible(header.seq).map_err(|why| refusal(why, path, 1))?;
     let mut replayed = Replayed {
         history: History::new(),
         seq: header.seq,
         good_bytes: first.len() as u64,
     };
-    let mut number = 1;
+    let mut line_number = 1;
     while let Some(line) = lines.next() {
-        number += 1;
+        line_number += 1;
         let record = match read::<Record>(line) {
             Ok(record) => record,
             Err(Unreadable::Broken(_)) if lines.peek().is_none() => break,
-            Err(why) => return Err(refusal(why, path, number)),
+            Err(why) => return Err(refusal(why, path, line_number)),
         };
         if record.seq != replayed.seq + 1 {
             let why = format!("record {} follows record {}", record.seq, replayed.seq);
-            return Err(refusal(Unreadable::Broken(why), path, number));
+            return Err(refusal(Unreadable::Broken(why), path, line_number));
+        }
+        let numbers = [record.saved.generation.0, record.saved.gate.0, record.seq];
+        for number in numbers {
+            possible(number).map_err(|why| refusal(why, path, line_number))?;
         }
         replayed.seq = record.seq;
         replayed.good_bytes += line.len() as u64;
         record.fold_into(&mut replayed.history);
     }
     Ok(replayed)
+}
+
+/// What counts one by one never gets beyond this, so that there is always a next one.
+const NUMBER_MAX: u64 = 1 << 62;
+
+fn possible(number: u64) -> Result<(), Unreadable> {
+    if number <= NUMBER_MAX {
+        return Ok(());
+    }
+    let why = format!("nothing has been counted up to {number}");
+    Err(Unreadable::Broken(why))
 }
 
 fn read<T: serde::de::DeserializeOwned>(line: &[u8]) -> Result<T, Unreadable> {

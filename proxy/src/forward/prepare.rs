@@ -1,14 +1,14 @@
 //! What the app gets from us with each request.
 
-use http::header::{HeaderName, HeaderValue};
+use holdfast_config::App;
+use http::header::{self, HeaderName, HeaderValue};
 use http::uri::{PathAndQuery, Uri};
 
 use crate::exchange::Exchange;
-use crate::table::App;
 
 /// Puts in the fields that the app gets from us, and takes a stripped prefix off. What is said in these
-/// fields of a client is believed of trusted fronts only.
-pub(super) fn prepare(exchange: &mut Exchange, app: &App, scheme: &'static str) {
+/// fields of a client is believed of trusted fronts only. Returns the target as it was.
+pub(crate) fn prepare(exchange: &mut Exchange, app: &App, scheme: &'static str) -> Uri {
     const HELD_MS: HeaderName = HeaderName::from_static("x-held-ms");
     let fields = &mut exchange.head.headers;
     exchange.origin.tell(fields, scheme);
@@ -18,9 +18,22 @@ pub(super) fn prepare(exchange: &mut Exchange, app: &App, scheme: &'static str) 
         let held_ms = u64::try_from(exchange.held.as_millis()).unwrap_or(u64::MAX);
         fields.insert(HELD_MS, HeaderValue::from(held_ms));
     }
-    if app.settings.config.strip_prefix {
-        strip_prefix(&mut exchange.head.uri, &app.settings.config.paths);
+    let target = exchange.head.uri.clone();
+    if app.strip_prefix {
+        strip_prefix(&mut exchange.head.uri, &app.paths);
     }
+    target
+}
+
+/// Makes it again what it was before it was prepared and perhaps written for HTTP/1.1.
+pub(crate) fn take_back(exchange: &mut Exchange, target: Uri) {
+    exchange.head.uri = target;
+    let fields = &mut exchange.head.headers;
+    if fields.get(header::HOST).is_some_and(HeaderValue::is_empty) {
+        fields.remove(header::HOST);
+    }
+    fields.remove(header::TRANSFER_ENCODING);
+    exchange.origin.untell(fields);
 }
 
 /// Takes the longest of `prefixes` off the target's path.

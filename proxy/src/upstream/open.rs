@@ -108,12 +108,19 @@ async fn shake_http1<S>(
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let (sender, connection) = http1::Builder::new()
-        .max_headers(256)
-        .max_buf_size(ANSWER_AHEAD_MAX as usize)
+    let (sender, connection) = rules()
         .handshake(TokioIo::new(stream))
         .await
         .map_err(ConnectError::Handshake)?;
     link.spawn(connection.with_upgrades());
     Ok(sender)
+}
+
+/// How hyper speaks HTTP/1.1 with apps.
+pub(crate) fn rules() -> http1::Builder {
+    let mut rules = http1::Builder::new();
+    rules
+        .max_headers(256)
+        .max_buf_size(ANSWER_AHEAD_MAX as usize);
+    rules
 }

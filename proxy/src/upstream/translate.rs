@@ -6,8 +6,12 @@ use http::{Request, Version};
 use http_body::Body;
 use swap_core::Address;
 
-/// Says that a body of unknown length comes in chunks: unasked, hyper leaves that of a GET or HEAD away.
-pub(super) fn to_http1<B: Body>(request: &mut Request<B>) {
+/// Names a host, even if it says nothing (RFC 9112, 3.2): a client of HTTP/1.0 need not. And says that a body of unknown length comes in chunks: unasked, hyper leaves that of a GET or HEAD away.
+pub(crate) fn to_http1<B: Body>(request: &mut Request<B>) {
+    let fields = request.headers_mut();
+    fields
+        .entry(header::HOST)
+        .or_insert(HeaderValue::from_static(""));
     let has_length = request.body().size_hint().exact().is_some();
     if !has_length && !request.headers().contains_key(header::CONTENT_LENGTH) {
         let chunked = HeaderValue::from_static("chunked");

@@ -31,6 +31,36 @@ async fn the_app_is_told_who_asked_and_hop_by_hop_fields_stay_behind() {
 }
 
 #[tokio::test]
+async fn a_client_that_names_no_host_asks_the_app_for_none() {
+    let app = App::start("a").await;
+    let daemon = Daemon::with(&app).await;
+    let mut client = daemon.client().await;
+    client.say("GET /old HTTP/1.0\r\n\r\n").await;
+    assert_eq!(client.answer().await.status, 200);
+    let seen = app.seen();
+    let seen = seen.iter().find(|seen| seen.target == "/old").unwrap();
+    assert_eq!(seen.fields["host"], "");
+}
+
+#[tokio::test]
+async fn a_get_with_a_chunked_body_has_it_at_the_app_too() {
+    let app = App::start("a").await;
+    let daemon = Daemon::with(&app).await;
+    for method in ["GET", "POST"] {
+        let mut client = daemon.client().await;
+        let head = format!("{method} /{method} HTTP/1.1\r\nHost: a\r\n");
+        let body = "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n";
+        client.say(&(head + body)).await;
+        assert_eq!(client.answer().await.status, 200);
+        let seen = app.seen();
+        let target = format!("/{method}");
+        let seen = seen.iter().find(|seen| seen.target == target).unwrap();
+        assert_eq!(seen.fields["transfer-encoding"], "chunked");
+        assert_eq!(seen.body, &b"hello"[..], "{method}");
+    }
+}
+
+#[tokio::test]
 async fn a_bad_request_is_refused_with_its_reason() {
     let app = App::start("a").await;
     let daemon = Daemon::with(&app).await;

@@ -225,3 +225,26 @@ async fn a_request_pipelined_behind_a_held_one_waits_and_is_answered_after_it() 
     );
     assert_eq!(app.targets(), ["/1", "/2"]);
 }
+
+#[tokio::test]
+async fn a_head_at_its_limits_may_wait_too() {
+    let app = App::start("a").await;
+    let daemon = Daemon::with(&app).await;
+    hold(&daemon, json!({})).await;
+    let many: String = (1..100).map(|n| format!("x-{n}:1\r\n")).collect();
+    let long = many.replace(":1", &format!(":{}", "y".repeat(323)));
+    let mut clients = Vec::new();
+    for (fields, number) in [many, long].into_iter().zip(1..) {
+        let mut client = daemon.client().await;
+        client
+            .say(&format!("GET / HTTP/1.1\r\nHost:a\r\n{fields}\r\n"))
+            .await;
+        daemon.held(number).await;
+        clients.push(client);
+    }
+    daemon.verb("resume", json!({})).await;
+    for client in &mut clients {
+        let answer = client.answer().await;
+        assert_eq!(answer.status, 200, "{}", answer.head);
+    }
+}

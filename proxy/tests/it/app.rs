@@ -143,6 +143,7 @@ where
         builder.serve_connection(io, service).await
     } else {
         server::http1::Builder::new()
+            .max_headers(200)
             .serve_connection(io, service)
             .await
     };

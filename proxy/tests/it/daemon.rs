@@ -160,6 +160,13 @@ impl Daemon {
         self.say("GET", "/v1/status", Value::Null).await.1["apps"]["default"].clone()
     }
 
+    /// CPU time that it has taken so far, in ticks of 10 ms.
+    pub(crate) fn ticks(&self) -> u64 {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap();
+        let fields: Vec<_> = stat.rsplit(") ").next().unwrap().split(' ').collect();
+        fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap()
+    }
+
     /// Waits until so many requests are held.
     pub(crate) async fn held(&self, count: u64) {
         let what = format!("{count} held");
@@ -174,16 +181,32 @@ fn written(home: &TempDir, config: &str) -> Option<String> {
     (!config.is_empty()).then(|| format!("--config={}", path.display()))
 }
 
+/// Not the daemon's own flag: how many files it may open.
+pub(crate) const OPEN_FILES: &str = "ulimit=";
+
+fn program(flags: &[String]) -> Command {
+    let daemon = env!("CARGO_BIN_EXE_holdfast");
+    let limit = flags.iter().find_map(|flag| flag.strip_prefix(OPEN_FILES));
+    let Some(limit) = limit else {
+        return Command::new(daemon);
+    };
+    let mut shell = Command::new("sh");
+    let script = format!("ulimit -n {limit}; exec \"$0\" \"$@\"");
+    shell.args(["-c", &script, daemon]);
+    shell
+}
+
 fn spawn(home: &TempDir, flags: &[String], listen: Option<SocketAddr>) -> Child {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_holdfast"));
+    let mut command = program(flags);
+    let flags = flags.iter().filter(|flag| !flag.starts_with(OPEN_FILES));
     command
         .arg("run")
-        .args(flags)
+        .args(flags.clone())
         .arg("--control")
         .arg(home.path().join("control.sock"));
     command.arg("--state-dir").arg(home.path().join("state"));
     command.args(listen.map(|listen| format!("--listen={listen}")));
-    if !flags.iter().any(|flag| flag.starts_with("--workers")) {
+    if !flags.clone().any(|flag| flag.starts_with("--workers")) {
         command.arg("--workers=2");
     }
     command.env("HOLDFAST_LOG", "info").env("NO_COLOR", "1");

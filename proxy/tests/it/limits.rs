@@ -13,7 +13,7 @@ use tokio::time::{Instant, timeout};
 
 use crate::app::App;
 use crate::client::{PATIENCE, until};
-use crate::daemon::Daemon;
+use crate::daemon::{Daemon, OPEN_FILES};
 
 /// A daemon with these limits.
 async fn daemon(app: &App, limits: &str) -> Daemon {
@@ -201,4 +201,36 @@ async fn streams_of_a_connection_are_counted() {
     let answers = asking.join_all().await;
     let answered = answers.iter().filter(|answer| matches!(answer, Ok(200)));
     assert!(answered.count() >= 3, "{answers:?}");
+}
+
+#[tokio::test]
+async fn at_the_limit_of_open_files_nobody_spins_and_commands_are_answered() {
+    let app = App::start("a").await;
+    let files = format!("{OPEN_FILES}300");
+    let flags = [
+        &format!("--upstream={}", app.address),
+        &*files,
+        "--workers=1",
+    ];
+    let daemon = Daemon::start(&flags, "").await;
+    // (300 - 128) / 2 are served; the others wait.
+    let mut served = Vec::new();
+    for _ in 0..86 {
+        let mut client = daemon.client().await;
+        assert_eq!(client.get("/").await.status, 200);
+        served.push(client);
+    }
+    let mut waiting = Vec::new();
+    for _ in 0..100 {
+        waiting.push(daemon.client().await);
+    }
+    let mut next = waiting.remove(0);
+    let before = daemon.ticks();
+    let early = timeout(Duration::from_secs(1), next.get("/")).await;
+    assert!(early.is_err(), "there is no room for it");
+    let spent = daemon.ticks() - before;
+    assert!(spent < 50, "{spent} ticks of 100 while nothing happens");
+    assert_eq!(daemon.status().await["phase"], "steady");
+    drop(served);
+    assert_eq!(next.answer().await.status, 200);
 }

@@ -7,7 +7,8 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use bytes::Bytes;
 use http::Response;
 use serde_json::json;
-use tokio::net::TcpListener;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream, UnixListener};
 use tokio::task::JoinSet;
 
 use crate::app::{App, Speaks};
@@ -275,4 +276,51 @@ async fn a_reload_with_a_broken_authority_is_refused_and_the_old_one_stays() {
     assert_ne!(status, 200);
     assert!(said.to_string().contains("ca.pem"), "{said}");
     assert_eq!(daemon.client().await.get("/").await.status, 200);
+}
+
+/// A door to the app of another kind: what comes through it goes to the app, and back.
+fn door<L, S>(listener: L, to: SocketAddr)
+where
+    L: AsyncFn() -> S + 'static,
+    S: AsyncRead + AsyncWrite + Unpin + 'static,
+{
+    tokio::task::spawn_local(async move {
+        loop {
+            let mut stream = listener().await;
+            tokio::task::spawn_local(async move {
+                let mut app = TcpStream::connect(to).await.unwrap();
+                tokio::io::copy_bidirectional(&mut stream, &mut app).await
+            });
+        }
+    });
+}
+
+#[tokio::test]
+async fn a_unix_socket_and_ipv6_are_as_good_as_any_address_and_promoted_to() {
+    let local = tokio::task::LocalSet::new();
+    let (app, home) = (App::start("a").await, tempfile::tempdir().unwrap());
+    let path = home.path().join("app.sock");
+    let unix = UnixListener::bind(&path).unwrap();
+    let ipv6 = TcpListener::bind("[::1]:0").await.unwrap();
+    let through_ipv6 = ipv6.local_addr().unwrap();
+    let to = app.address;
+    local
+        .run_until(async {
+            door(async move || unix.accept().await.unwrap().0, to);
+            door(async move || ipv6.accept().await.unwrap().0, to);
+            let config = "[[listen]]\naddress = \"[::1]:0\"\n[app.default]\n";
+            let upstream = format!("--upstream=unix:{}", path.display());
+            let daemon = Daemon::start_as_configured(&[&upstream], config);
+            assert!(daemon.address.is_ipv6());
+            assert_eq!(daemon.client().await.post("/", b"unix").await.text(), "a 4");
+            let body = json!({ "release": "v6", "instance": [through_ipv6.to_string()] });
+            let receipt = daemon.verb("promote", body).await;
+            assert_eq!(receipt["outcome"], "done", "{receipt}");
+            let answer = daemon.client().await.post("/", b"ipv6").await;
+            assert_eq!(answer.field("x-release"), Some("v6"));
+            assert_eq!(answer.text(), "a 4");
+            let seen = app.seen().pop().unwrap();
+            assert_eq!(seen.fields["x-forwarded-for"], "::1");
+        })
+        .await;
 }

@@ -77,6 +77,8 @@ enum What {
     RealPuma,
     /// Each of these four, as far as they are installed (with HOLDFAST_TEST_ALL=1: all)
     RealApps,
+    /// curl, h2load, Chromium, gRPC and WebSocket libraries over TLS, through swaps of the apps that they talk to
+    RealClients,
 }
 
 /// What a scenario is played with.
@@ -97,6 +99,7 @@ impl Cli {
             What::AllShort => return Scenario::ALL.to_vec(),
             What::RealApps => return real::installed().map(Scenario::RealApp).collect(),
             What::Attacks => Scenario::Attacks,
+            What::RealClients => Scenario::RealClients,
             What::RealNginx => Scenario::RealApp(Kind::Nginx),
             What::RealGunicorn => Scenario::RealApp(Kind::Gunicorn),
             What::RealNode => Scenario::RealApp(Kind::Node),

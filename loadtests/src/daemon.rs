@@ -30,12 +30,31 @@ pub(crate) struct Daemon {
 /// What is worth setting.
 #[derive(Clone, Debug)]
 pub(crate) struct Setting {
-    /// Its first release and where it is.
-    pub(crate) first: (String, SocketAddr),
-    /// Lines below `[app.web.hold]`.
-    pub(crate) hold: String,
-    /// Lines below `[app.web.timeouts]`.
-    pub(crate) timeouts: String,
+    /// Lines below `[[listen]]`.
+    pub(crate) listen: String,
+    /// The tables of the apps.
+    pub(crate) apps: String,
+}
+
+impl Setting {
+    /// One app, `web`, whose first release is `v1`. `hold` and `timeouts` are lines of its tables of these names.
+    pub(crate) fn web(first: SocketAddr, hold: &str, timeouts: &str) -> Self {
+        let apps = format!(
+            r#"[app.web]
+release = {{ id = "v1", instances = ["{first}"] }}
+
+[app.web.hold]
+{hold}
+
+[app.web.timeouts]
+{timeouts}
+"#
+        );
+        Self {
+            listen: String::new(),
+            apps,
+        }
+    }
 }
 
 impl Daemon {
@@ -113,9 +132,8 @@ fn configuration(
     setting: &Setting,
     swapctl: &Swapctl,
 ) -> String {
-    let (release, first) = &setting.first;
     let (state, socket) = (directory.join("state"), &swapctl.socket);
-    let Setting { hold, timeouts, .. } = setting;
+    let Setting { listen, apps } = setting;
     format!(
         r#"[server]
 state_dir = {state:?}
@@ -125,15 +143,8 @@ socket = {socket:?}
 
 [[listen]]
 address = "{address}"
+{listen}
 
-[app.web]
-release = {{ id = "{release}", instances = ["{first}"] }}
-
-[app.web.hold]
-{hold}
-
-[app.web.timeouts]
-{timeouts}
-"#
+{apps}"#
     )
 }

@@ -5,6 +5,7 @@
 
 mod attack;
 mod cli;
+mod client;
 mod daemon;
 mod figures;
 mod hidden;
@@ -12,6 +13,7 @@ mod real;
 mod scenario;
 mod stage;
 mod swapctl_child;
+mod toolbox;
 mod trouble;
 mod wrk;
 

@@ -15,6 +15,7 @@ use tokio::time::{sleep, timeout};
 
 use crate::daemon::free_address;
 use crate::stage::APP_TIMEOUT;
+use crate::toolbox;
 use crate::trouble::Trouble;
 
 /// Between two looks at whether an app listens.
@@ -27,18 +28,29 @@ pub(crate) enum Kind {
     Gunicorn,
     Node,
     Puma,
+    /// Node with `ws`.
+    Ws,
+    /// Python with `websockets`.
+    Websockets,
+    /// Python with `grpcio`.
+    Grpc,
 }
 
 impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.program())
+        f.write_str(match self {
+            Self::Ws => "ws",
+            Self::Websockets => "websockets",
+            Self::Grpc => "grpc",
+            other => other.program(),
+        })
     }
 }
 
-/// Those that are installed; all of them if none may be left out.
+/// Of those that keep the ledger, the ones that are installed; all of them if none may be left out.
 pub(crate) fn installed() -> impl Iterator<Item = Kind> {
     let all = [Kind::Nginx, Kind::Gunicorn, Kind::Node, Kind::Puma];
-    let none_may_miss = std::env::var_os("HOLDFAST_TEST_ALL").is_some_and(|all| all == "1");
+    let none_may_miss = none_may_miss();
     all.into_iter().filter(move |kind| {
         let there = none_may_miss || find(kind.program()).is_some();
         if !there {
@@ -46,6 +58,11 @@ pub(crate) fn installed() -> impl Iterator<Item = Kind> {
         }
         there
     })
+}
+
+/// Whether nothing may be left out because a program is not installed.
+pub(crate) fn none_may_miss() -> bool {
+    std::env::var_os("HOLDFAST_TEST_ALL").is_some_and(|all| all == "1")
 }
 
 /// Where a program is. Debian has nginx where only root looks.
@@ -62,18 +79,33 @@ impl Kind {
         match self {
             Self::Nginx => "nginx",
             Self::Gunicorn => "gunicorn",
-            Self::Node => "node",
+            Self::Node | Self::Ws => "node",
+            Self::Websockets | Self::Grpc => "python3",
             Self::Puma => "puma",
         }
     }
 
-    /// The file that makes it the ledger app, and its name.
+    /// The program as it is to be started: Python with its packages is not the one of the system.
+    fn path(self) -> PathBuf {
+        match self {
+            Self::Websockets | Self::Grpc => toolbox::python(),
+            _ => find(self.program()).unwrap_or_else(|| self.program().into()),
+        }
+    }
+
+    /// The file that makes it the app, and its name.
     fn source(self) -> (&'static str, &'static str) {
         match self {
             Self::Nginx => ("nginx.conf", include_str!("../apps/nginx.conf")),
             Self::Gunicorn => ("gunicorn_app.py", include_str!("../apps/gunicorn_app.py")),
             Self::Node => ("node.js", include_str!("../apps/node.js")),
             Self::Puma => ("config.ru", include_str!("../apps/config.ru")),
+            Self::Ws => ("ws_app.js", include_str!("../apps/ws_app.js")),
+            Self::Websockets => (
+                "websockets_app.py",
+                include_str!("../apps/websockets_app.py"),
+            ),
+            Self::Grpc => ("grpc_app.py", include_str!("../apps/grpc_app.py")),
         }
     }
 
@@ -84,7 +116,7 @@ impl Kind {
             Self::Gunicorn => format!(
                 "--bind {address} --workers 2 --threads 8 --backlog 4096 --log-level warning gunicorn_app:app"
             ),
-            Self::Node => source.to_string(),
+            Self::Node | Self::Ws | Self::Websockets | Self::Grpc => source.to_string(),
             Self::Puma => format!("--quiet -e production -t 8:8 -b tcp://{address} {source}"),
         };
         line.split(' ').map(str::to_owned).collect()
@@ -127,12 +159,12 @@ impl RealCommand {
             .append(true)
             .open(&log)
             .map_err(files)?;
-        let program = find(self.kind.program()).unwrap_or_else(|| self.kind.program().into());
-        let child = Command::new(program)
+        let child = Command::new(self.kind.path())
             .args(self.kind.arguments(&source, address))
             .env("RELEASE", &self.release)
             .env("LEDGER", &self.ledger)
             .env("PORT", address.port().to_string())
+            .env("NODE_PATH", toolbox::node_modules())
             .current_dir(&directory)
             .stdin(Stdio::null())
             .stdout(output.try_clone().map_err(files)?)

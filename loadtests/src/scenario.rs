@@ -7,6 +7,7 @@ mod never_ready;
 mod overflow;
 mod overlap;
 mod real_app;
+mod real_clients;
 mod receipts;
 mod slow_clients;
 mod thousand_swaps;
@@ -32,6 +33,7 @@ pub(crate) enum Scenario {
     SlowClients,
     Websocket,
     RealApp(Kind),
+    RealClients,
     Attacks,
 }
 
@@ -70,6 +72,9 @@ impl Scenario {
             }
             Self::Websocket => "promotes with either strategy while WebSockets are open",
             Self::Attacks => "thirteen attacks, one after the other, while honest clients go on",
+            Self::RealClients => {
+                "real clients over TLS, while each of their apps is swapped six times, with either strategy"
+            }
             Self::RealApp(_) => {
                 "a real app: promotes with either strategy, a restart and a kill that nobody tells, and wrk"
             }
@@ -88,6 +93,7 @@ impl Scenario {
             | Self::SlowClients
             | Self::Websocket
             | Self::RealApp(_)
+            | Self::RealClients
             | Self::Attacks => 0,
         }
     }
@@ -104,6 +110,7 @@ impl Scenario {
             Self::SlowClients => slow_clients::play(options).await,
             Self::Websocket => websocket::play(options).await,
             Self::RealApp(kind) => real_app::play(options, kind).await,
+            Self::RealClients => real_clients::play(options).await,
             Self::Attacks => attacks::play(options).await,
         }
     }
@@ -121,6 +128,7 @@ impl fmt::Display for Scenario {
             Self::SlowClients => "slow-clients",
             Self::Websocket => "websocket",
             Self::RealApp(kind) => return write!(f, "real-{kind}"),
+            Self::RealClients => "real-clients",
             Self::Attacks => "attacks",
         })
     }

@@ -99,11 +99,7 @@ impl Stage {
             program: options.swapctl.clone(),
             socket: place.path().join("control.sock"),
         };
-        let setting = Setting {
-            first: ("v1".to_owned(), first),
-            hold: hold.to_owned(),
-            timeouts: timeouts.to_owned(),
-        };
+        let setting = Setting::web(first, hold, timeouts);
         let holdfast = options.holdfast.as_deref();
         let daemon = Daemon::start(holdfast, place.path(), &setting, &swapctl).await?;
         let mut reigns = Reigns::default();

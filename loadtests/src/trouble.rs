@@ -42,6 +42,10 @@ pub(crate) enum Trouble {
         status: ExitStatus,
         said: String,
     },
+    #[error("{0}")]
+    Missing(String),
+    #[error("no certificate: {0}")]
+    Certificate(#[from] rcgen::Error),
     #[error("{0}: no such figure")]
     NoFigure(PathBuf),
 }

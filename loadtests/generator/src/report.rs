@@ -103,6 +103,27 @@ impl Report {
         report
     }
 
+    /// What a load of others has shown: nothing is known of its single requests.
+    pub fn of_others(
+        name: impl Into<String>,
+        about: impl Into<String>,
+        seed: u64,
+        verdict: Verdict,
+    ) -> Self {
+        Self {
+            name: name.into(),
+            about: about.into(),
+            pass: verdict.passed(),
+            verdict,
+            figures: Vec::new(),
+            findings: Findings::default(),
+            latency: Vec::new(),
+            marks: Vec::new(),
+            series: Series::default(),
+            seed,
+        }
+    }
+
     /// Adds a figure.
     pub fn figure(&mut self, name: impl Into<String>, value: impl ToString) {
         self.figures.push(Figure {
@@ -270,6 +291,13 @@ mod tests {
         assert_eq!(find(99.99), None);
         assert!(points.is_sorted_by_key(|it| it.us));
         assert_eq!(curve(&Percentiles::default()), []);
+    }
+
+    #[test]
+    fn a_load_of_others_makes_a_page() {
+        let mut report = Report::of_others("real", "tried", 7, Verdict::default());
+        report.figure("curl", "3 ok");
+        assert!(report.to_html().contains("curl") && !report.pass);
     }
 
     #[test]

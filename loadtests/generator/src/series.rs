@@ -9,7 +9,7 @@ use crate::ledger::Ledger;
 use crate::run::{Ending, Record, Run};
 
 /// Figures over time, in equal steps from the beginning of the run.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Series {
     /// How long a step is.
     pub step_ms: u64,

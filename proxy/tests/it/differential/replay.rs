@@ -69,6 +69,11 @@ pub(super) async fn replay(one: &Forwarded, to: App) -> Result<Verdict, String> 
         Next::Nonsense(why) => return Err(format!("answers nonsense: {why}")),
     };
     let taken = compare(&first, &wanted)?;
+    // aiohttp refuses before it knows that it was a HEAD, with content: how much comes when is its own affair.
+    let refused_head = wanted.method == "HEAD" && matches!(taken, Taken::Untold(400..));
+    if refused_head && !line.left.starts_with(b"HTTP/") {
+        return Ok(Verdict::last(taken));
+    }
     if !line.left.is_empty() {
         return Err(format!("says more: {}", line.left.escape_ascii()));
     }

@@ -50,17 +50,30 @@ pub(super) fn settle(head: &mut Parts, limits: &Limits) -> Result<String, Refuse
                 );
             };
             let name = host_name(Some(&value))?;
-            // One that a fragment was cut off may be empty, which reads as `/` but is written as nothing.
-            let target = head.uri.path_and_query();
-            let target = target.filter(|target| target.as_str() != "/").cloned();
+            let target = written_out(head.uri.path_and_query());
             head.headers.insert(header::HOST, value);
-            head.uri = Uri::from(target.unwrap_or_else(|| PathAndQuery::from_static("/")));
+            head.uri = Uri::from(target);
             Ok(name)
         }
         _ => refuse(
             StatusCode::BAD_REQUEST,
             "the target is neither a path nor an http URL",
         ),
+    }
+}
+
+/// A path that is empty reads as `/`, but is written as nothing.
+fn written_out(target: Option<&PathAndQuery>) -> PathAndQuery {
+    let root = || PathAndQuery::from_static("/");
+    match target {
+        None => root(),
+        // One that a fragment was cut off says so and is empty all the same.
+        Some(target) if target.as_str() == "/" => root(),
+        Some(target) if target.as_str().starts_with('?') => {
+            let written = PathAndQuery::try_from(format!("/{}", target.as_str()));
+            written.unwrap_or_else(|_| root())
+        }
+        Some(target) => target.clone(),
     }
 }
 
@@ -136,6 +149,8 @@ mod tests {
             let mut head = request.body(()).unwrap().into_parts().0;
             assert_eq!(settle(&mut head, &Limits::default()).unwrap(), "a");
             assert_eq!(head.uri.to_string(), written, "{target}");
+            let target = head.uri.path_and_query().unwrap();
+            assert_eq!(target.as_str(), written, "as it is written down to wait");
         }
     }
 }

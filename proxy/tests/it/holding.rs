@@ -248,3 +248,18 @@ async fn a_head_at_its_limits_may_wait_too() {
         assert_eq!(answer.status, 200, "{}", answer.head);
     }
 }
+
+#[tokio::test]
+async fn a_held_url_without_a_path_goes_on_as_the_root() {
+    let app = App::start("a").await;
+    let daemon = Daemon::with(&app).await;
+    hold(&daemon, json!({})).await;
+    let mut client = daemon.client().await;
+    client
+        .say("GET http://x.test?q=1 HTTP/1.1\r\nHost: x.test\r\n\r\n")
+        .await;
+    daemon.held(1).await;
+    daemon.verb("resume", json!({})).await;
+    assert_eq!(client.answer().await.status, 200);
+    assert_eq!(app.targets(), ["/?q=1"]);
+}

@@ -161,9 +161,20 @@ async fn silence(crowd: &Crowd, stream: &mut Stream) -> Result<(), TunnelEnd> {
         () = crowd.pause(PAUSE_MS) => Ok(()),
         read = stream.read(&mut octet) => Err(match read {
             Ok(0) => TunnelEnd::Closed,
-            Ok(_) => TunnelEnd::Corrupt,
+            Ok(_) => farewell(octet[0], stream).await,
             Err(_) => TunnelEnd::Reset,
         }),
+    }
+}
+
+/// Unasked, only this may come: `Close` with 1001, going away (RFC 6455, 7.4.1), and the end.
+async fn farewell(first: u8, stream: &mut Stream) -> TunnelEnd {
+    let mut rest = Vec::new();
+    let read = timeout(ECHO_TIMEOUT, stream.read_to_end(&mut rest)).await;
+    if first == 0x88 && rest == [0x02, 0x03, 0xe9] && matches!(read, Ok(Ok(_))) {
+        TunnelEnd::Closed
+    } else {
+        TunnelEnd::Corrupt
     }
 }
 

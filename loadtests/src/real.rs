@@ -75,12 +75,6 @@ pub(crate) fn find(program: &str) -> Option<PathBuf> {
 }
 
 impl Kind {
-    /// Whether it takes requests up in the order in which they come: threads have an order of their own, which says nothing
-    /// of ours.
-    pub(crate) fn keeps_order(self) -> bool {
-        matches!(self, Self::Nginx | Self::Node)
-    }
-
     fn program(self) -> &'static str {
         match self {
             Self::Nginx => "nginx",

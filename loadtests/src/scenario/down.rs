@@ -42,7 +42,6 @@ pub(super) async fn play(options: &Options) -> Result<Report, Trouble> {
 
     let seen = stage.see(load.finish().await?)?;
     judge(&mut stage, &seen, &gone);
-    hold::order(&mut stage.verdict, &seen);
     Ok(stage.report(Scenario::Down, seen))
 }
 
@@ -96,6 +95,7 @@ pub(super) fn judge(stage: &mut Stage, seen: &Seen, gone: &[Moment]) {
         ),
         seen.findings.longest_hold >= AWAY,
     );
+    hold::order(verdict, seen);
 }
 
 fn has_failed(record: &Record) -> bool {

@@ -69,9 +69,7 @@ impl Play {
             .filter(|it| it.at < began && it.held_ms.is_some());
         let early = early.count();
         verdict.must("strategy overlap holds nobody", early, early == 0);
-        if self.first.kind.keeps_order() {
-            hold::order(verdict, &seen);
-        }
+        hold::order(verdict, &seen);
         Ok(())
     }
 
@@ -134,9 +132,6 @@ impl Play {
 
         let seen = self.stage.see(load.finish().await?)?;
         down::judge(&mut self.stage, &seen, &gone);
-        if self.first.kind.keeps_order() {
-            hold::order(&mut self.stage.verdict, &seen);
-        }
         Ok(self.stage.report(Scenario::RealApp(self.first.kind), seen))
     }
 

@@ -1,7 +1,7 @@
 //! http, in its second version (RFC 9113): one connection, many requests at once, each on the same way as any other.
 //!
-//! hyper's connection stays whole here: a stream that waits at the door takes little more than its head, and its body
-//! stays in a window that it cannot exceed.
+//! hyper's connection stays whole here: a stream that waits at the door takes its head and what is read early of its
+//! body, within the bytes of the hold; the rest stays in a window that it cannot exceed.
 
 mod turns;
 

@@ -6,7 +6,8 @@ use http::{Request, Version};
 use http_body::Body;
 use swap_core::Address;
 
-/// Names a host, even if it says nothing (RFC 9112, 3.2): a client of HTTP/1.0 need not. And says that a body of unknown length comes in chunks: unasked, hyper leaves that of a GET or HEAD away.
+/// Names a host, even if it says nothing (RFC 9112, 3.2): a client of HTTP/1.0 need not. And says that a body of unknown
+/// length comes in chunks: unasked, hyper leaves that of a GET or HEAD away.
 pub(crate) fn to_http1<B: Body>(request: &mut Request<B>) {
     let fields = request.headers_mut();
     fields

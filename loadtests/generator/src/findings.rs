@@ -56,6 +56,9 @@ pub struct Findings {
     /// order was kept.
     #[serde(serialize_with = "as_micros", rename = "worst_overtaking_us")]
     pub worst_overtaking: Duration,
+    /// The same of the moments at which the proxy let them go, as it says: what the app's own queue adds is not in it.
+    #[serde(serialize_with = "as_micros", rename = "worst_let_go_overtaking_us")]
+    pub worst_let_go_overtaking: Duration,
     /// From the first arrival to the last of those who were held together, at longest.
     #[serde(serialize_with = "as_micros", rename = "longest_release_us")]
     pub longest_release: Duration,

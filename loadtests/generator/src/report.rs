@@ -191,6 +191,10 @@ impl Report {
                 "overtaken by a later one, at worst",
                 spell(found.worst_overtaking),
             );
+            self.figure(
+                "let go after a later one, at worst",
+                spell(found.worst_let_go_overtaking),
+            );
         }
         self.figure("idempotent requests repeated", found.repeated);
         if !found.tunnels.is_empty() {

@@ -17,8 +17,8 @@ use crate::trouble::Trouble;
 pub(super) const AWAY: Duration = Duration::from_millis(1_500);
 /// How long the proxy may take to see that it is back.
 const BACK_WITHIN: Duration = Duration::from_secs(10);
-/// A request that was sent so long before the app went, or after, had nothing to do with it.
-const AROUND: Duration = Duration::from_millis(500);
+/// A request that was sent so long after the app went had nothing to do with it.
+const AFTER: Duration = Duration::from_millis(500);
 
 pub(super) async fn play(options: &Options) -> Result<Report, Trouble> {
     let Opening { mut stage, app } = Stage::open(options, "", "").await?;
@@ -42,6 +42,7 @@ pub(super) async fn play(options: &Options) -> Result<Report, Trouble> {
 
     let seen = stage.see(load.finish().await?)?;
     judge(&mut stage, &seen, &gone);
+    hold::order(&mut stage.verdict, &seen);
     Ok(stage.report(Scenario::Down, seen))
 }
 
@@ -95,7 +96,6 @@ pub(super) fn judge(stage: &mut Stage, seen: &Seen, gone: &[Moment]) {
         ),
         seen.findings.longest_hold >= AWAY,
     );
-    hold::order(verdict, seen);
 }
 
 fn has_failed(record: &Record) -> bool {
@@ -110,12 +110,11 @@ fn is_excused(record: &Record, gone: &[Moment]) -> bool {
     if record.ending == Ending::Lost(Loss::Truncated) {
         return true;
     }
-    let around = |gone: &Moment| {
-        record
-            .sent
-            .is_some_and(|sent| sent <= *gone + AROUND && sent >= gone.minus(AROUND))
+    let under_way = |gone: &Moment| {
+        let sent_before = record.sent.is_some_and(|sent| sent <= *gone + AFTER);
+        sent_before && record.ended >= *gone
     };
-    !record.kind.is_idempotent() && gone.iter().any(around)
+    !record.kind.is_idempotent() && gone.iter().any(under_way)
 }
 
 fn describe(record: &Record) -> String {

@@ -73,3 +73,13 @@ pub(super) fn order(verdict: &mut Verdict, seen: &Seen) {
         worst <= ORDER_GRAIN || worst <= release * 3 / 4,
     );
 }
+
+/// The same for an app whose own queue has another order: each is let go after those that came before it.
+pub(super) fn order_at_the_door(verdict: &mut Verdict, seen: &Seen) {
+    let worst = seen.findings.worst_let_go_overtaking;
+    verdict.must(
+        "first come, first let go",
+        format!("one was let go {worst:?} after a later one, at worst"),
+        worst <= ORDER_GRAIN,
+    );
+}

@@ -4,11 +4,12 @@
 use holdfast_load::clock::Moment;
 use holdfast_load::load::Load;
 use holdfast_load::report::Report;
+use holdfast_load::verdict::Verdict;
 
 use super::{Scenario, down, hold, receipts};
 use crate::cli::Options;
 use crate::real::{Kind, RealApp, RealCommand};
-use crate::stage::{Place, Promoted, Stage, steady};
+use crate::stage::{Place, Promoted, Seen, Stage, steady};
 use crate::trouble::Trouble;
 use crate::wrk::Wrk;
 
@@ -69,7 +70,7 @@ impl Play {
             .filter(|it| it.at < began && it.held_ms.is_some());
         let early = early.count();
         verdict.must("strategy overlap holds nobody", early, early == 0);
-        hold::order(verdict, &seen);
+        order(verdict, self.first.kind, &seen);
         Ok(())
     }
 
@@ -132,6 +133,7 @@ impl Play {
 
         let seen = self.stage.see(load.finish().await?)?;
         down::judge(&mut self.stage, &seen, &gone);
+        order(&mut self.stage.verdict, self.first.kind, &seen);
         Ok(self.stage.report(Scenario::RealApp(self.first.kind), seen))
     }
 
@@ -169,5 +171,13 @@ impl Play {
             address: in_place_of.map(|it| it.address),
             ..self.first.clone()
         }
+    }
+}
+
+/// Requests are let go in the order in which they came, and the app gets them in that order if it keeps one.
+fn order(verdict: &mut Verdict, kind: Kind, seen: &Seen) {
+    hold::order_at_the_door(verdict, seen);
+    if kind.keeps_order() {
+        hold::order(verdict, seen);
     }
 }

@@ -123,12 +123,18 @@ impl Findings {
                 held.push(Held {
                     from: arrival.at.minus(waited),
                     sent,
+                    let_go: sent + waited,
                     arrived: arrival.at,
                 });
             }
         }
         for hold in holds(held) {
-            self.worst_overtaking = self.worst_overtaking.max(worst_overtaking(&hold));
+            let (let_go, arrived) = (
+                worst_overtaking(hold.iter().map(|it| it.let_go)),
+                worst_overtaking(hold.iter().map(|it| it.arrived)),
+            );
+            self.worst_let_go_overtaking = self.worst_let_go_overtaking.max(let_go);
+            self.worst_overtaking = self.worst_overtaking.max(arrived);
             self.longest_release = self.longest_release.max(release(&hold));
         }
     }
@@ -156,6 +162,8 @@ impl Findings {
 struct Held {
     from: Moment,
     sent: Moment,
+    /// As the proxy says how long it waited.
+    let_go: Moment,
     arrived: Moment,
 }
 
@@ -177,13 +185,13 @@ fn holds(mut held: Vec<Held>) -> Vec<Vec<Held>> {
     holds
 }
 
-/// How much earlier the first of all that were sent later arrived, at worst.
-fn worst_overtaking(in_order_of_sending: &[Held]) -> Duration {
+/// How much earlier the first of all that were sent later had its moment, at worst.
+fn worst_overtaking(in_order_of_sending: impl DoubleEndedIterator<Item = Moment>) -> Duration {
     let mut worst = Duration::ZERO;
     let mut first_of_later: Option<Moment> = None;
-    for Held { arrived, .. } in in_order_of_sending.iter().rev() {
-        let first = first_of_later.map_or(*arrived, |first| first.min(*arrived));
-        worst = worst.max(arrived.since(first));
+    for moment in in_order_of_sending.rev() {
+        let first = first_of_later.map_or(moment, |first| first.min(moment));
+        worst = worst.max(moment.since(first));
         first_of_later = Some(first);
     }
     worst
@@ -222,6 +230,7 @@ mod tests {
         let held = arrivals.iter().zip(from..).map(|(arrived, sent)| Held {
             from: at(sent),
             sent: at(sent),
+            let_go: at(*arrived),
             arrived: at(*arrived),
         });
         held.collect()
@@ -229,7 +238,10 @@ mod tests {
 
     #[test]
     fn overtaking_is_by_how_much_a_later_one_came_earlier() {
-        let worst = |arrivals: &[u64]| worst_overtaking(&hold(0, arrivals)).as_micros();
+        let worst = |arrivals: &[u64]| {
+            let hold = hold(0, arrivals);
+            worst_overtaking(hold.iter().map(|it| it.arrived)).as_micros()
+        };
         assert_eq!(worst(&[]), 0);
         assert_eq!(worst(&[10, 20, 30]), 0);
         assert_eq!(worst(&[10, 50, 30, 20, 60]), 30);

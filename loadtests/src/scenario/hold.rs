@@ -74,7 +74,8 @@ pub(super) fn order(verdict: &mut Verdict, seen: &Seen) {
     );
 }
 
-/// The same for an app whose own queue has another order: each is let go after those that came before it.
+/// The same where nothing but the door makes them wait, whatever order the app's own queue has: each is let go after those
+/// that came before it. (Whoever was with the app before it waited has come to the door later than it was sent.)
 pub(super) fn order_at_the_door(verdict: &mut Verdict, seen: &Seen) {
     let worst = seen.findings.worst_let_go_overtaking;
     verdict.must(

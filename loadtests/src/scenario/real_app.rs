@@ -70,6 +70,7 @@ impl Play {
             .filter(|it| it.at < began && it.held_ms.is_some());
         let early = early.count();
         verdict.must("strategy overlap holds nobody", early, early == 0);
+        hold::order_at_the_door(verdict, &seen);
         order(verdict, self.first.kind, &seen);
         Ok(())
     }
@@ -174,9 +175,8 @@ impl Play {
     }
 }
 
-/// Requests are let go in the order in which they came, and the app gets them in that order if it keeps one.
+/// An app that keeps an order gets held requests in that in which they came.
 fn order(verdict: &mut Verdict, kind: Kind, seen: &Seen) {
-    hold::order_at_the_door(verdict, seen);
     if kind.keeps_order() {
         hold::order(verdict, seen);
     }

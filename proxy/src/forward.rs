@@ -24,6 +24,7 @@ use crate::route::Routed;
 use crate::table::App;
 use crate::tunnel::Tunnel;
 use crate::upstream::{Checkout, ConnectError};
+use crate::websocket::Websocket;
 use attempt::{Attempt, Refusal, Spare, failure, loss_of, unsent_or_failed};
 pub(crate) use prepare::{prepare, take_back};
 
@@ -53,14 +54,14 @@ pub(crate) struct Forward<'a> {
     pub(crate) conn: &'a Rc<Conn>,
     pub(crate) routed: &'a Routed,
     pub(crate) lease: Lease,
-    /// A WebSocket was asked for.
-    pub(crate) websocket: bool,
+    /// If one was asked for.
+    pub(crate) websocket: Option<Websocket>,
 }
 
 impl Forward<'_> {
     /// Sends the exchange to an instance of the leased release; to another one while that is allowed.
     pub(crate) async fn run(self, mut exchange: Exchange, account: Account) -> Forwarded {
-        if self.websocket && self.lease.upstream().protocol == Protocol::Http2 {
+        if self.websocket.is_some() && self.lease.upstream().protocol == Protocol::Http2 {
             return Forwarded::Refused(account, policy::NO_WEBSOCKET);
         }
         let scheme = self.conn.front().scheme();
@@ -251,6 +252,10 @@ impl Forward<'_> {
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
             return self.switch_protocols(response, account);
         }
+        let over_http2 = self.websocket.as_ref().is_some_and(Websocket::is_ours);
+        if over_http2 && response.status().is_success() {
+            return Forwarded::Refused(account, policy::NOT_SWITCHED);
+        }
         let (mut head, incoming) = response.into_parts();
         checkout.learn(&head.headers);
         policy::strip_hop_by_hop(&mut head.headers);
@@ -271,15 +276,16 @@ impl Forward<'_> {
         mut response: Response<Incoming>,
         mut account: Account,
     ) -> Forwarded {
-        if !self.websocket || !policy::is_websocket(response.headers()) {
+        let opened = |websocket: &&Websocket| websocket.is_opened_by(response.headers());
+        let Some(websocket) = self.websocket.as_ref().filter(opened) else {
             return Forwarded::Lost(account, Loss::UpstreamMalformed);
-        }
+        };
         let upgrade = hyper::upgrade::on(&mut response);
         let mut fields = std::mem::take(response.headers_mut());
         policy::strip_hop_by_hop(&mut fields);
-        policy::offer_websocket(&mut fields);
+        let status = websocket.tell_opened(&mut fields);
         self.name_release(&mut fields);
-        account.answered(&self.lease, StatusCode::SWITCHING_PROTOCOLS);
+        account.answered(&self.lease, status);
         self.lease.tunnel.set(true);
         self.conn.begin_tunnel(Tunnel {
             upgrade,
@@ -287,7 +293,7 @@ impl Forward<'_> {
             account,
         });
         let mut answer = Response::new(AnswerBody::of_tunnel(self.conn.clone()));
-        *answer.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+        *answer.status_mut() = status;
         *answer.headers_mut() = fields;
         Forwarded::Answer(answer)
     }

@@ -11,15 +11,19 @@ use std::net::SocketAddr;
 use std::rc::{Rc, Weak};
 use std::time::Duration;
 
+use bytes::Bytes;
 use holdfast_config::Limits;
+use http::{Method, Request};
 use hyper::rt::Executor;
 use hyper::server::conn::http2;
 use hyper::service::service_fn;
+use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 
 use crate::clock;
 use crate::connection::Conn;
+use crate::tunnel::{FAREWELL_MAX, Tunnel};
 use crate::way;
 use turns::Turns;
 
@@ -48,7 +52,11 @@ pub(crate) struct Streams {
 }
 
 /// One of them. Its drop says that it has ended.
-pub(crate) struct Running(Rc<Streams>);
+pub(crate) struct Running {
+    streams: Rc<Streams>,
+    /// Its octets both ways, once it is answered as a tunnel (CONNECT).
+    upgrade: Cell<Option<OnUpgrade>>,
+}
 
 /// Why a connection is given up.
 enum Over {
@@ -67,9 +75,14 @@ impl Streams {
         })
     }
 
-    fn begin(self: &Rc<Self>, conn: &Conn) -> Rc<Conn> {
+    fn begin<B>(self: &Rc<Self>, conn: &Conn, request: &mut Request<B>) -> Rc<Conn> {
         self.running.set(self.running.get() + 1);
-        let stream = Rc::new(Conn::of_stream(conn, Running(self.clone())));
+        let may_tunnel = request.method() == Method::CONNECT;
+        let running = Running {
+            streams: self.clone(),
+            upgrade: Cell::new(may_tunnel.then(|| hyper::upgrade::on(request))),
+        };
+        let stream = Rc::new(Conn::of_stream(conn, running));
         let mut all = self.all.borrow_mut();
         if all.len() == all.capacity() {
             all.retain(|stream| stream.strong_count() > 0);
@@ -101,9 +114,26 @@ impl Streams {
     }
 }
 
+impl Running {
+    /// Copies octets as soon as the answer has opened the stream for them. `conn` is this stream's.
+    pub(crate) fn begin_tunnel(&self, tunnel: Tunnel, conn: Rc<Conn>) {
+        let Some(upgrade) = self.upgrade.take() else {
+            return;
+        };
+        tokio::task::spawn_local(async move {
+            if let Ok(upgraded) = upgrade.await {
+                let mut client = tunnel.run(TokioIo::new(upgraded), Bytes::new()).await;
+                // END_STREAM, where it has not been said.
+                let _ = tokio::time::timeout(FAREWELL_MAX, client.shutdown()).await;
+            }
+            drop(conn);
+        });
+    }
+}
+
 impl Drop for Running {
     fn drop(&mut self) {
-        let Streams { running, since, .. } = &*self.0;
+        let Streams { running, since, .. } = &*self.streams;
         running.set(running.get() - 1);
         since.set(clock::now());
     }
@@ -115,13 +145,14 @@ where
     S: AsyncRead + AsyncWrite + Unpin + 'static,
 {
     let streams = Streams::new();
-    let service = service_fn(|request| {
-        let stream = streams.begin(conn);
+    let service = service_fn(|mut request| {
+        let stream = streams.begin(conn, &mut request);
         async { Ok::<_, Infallible>(way::take(stream, request).await) }
     });
     let limits = conn.front().limits;
     let serving = http2::Builder::new(Local)
         .timer(TokioTimer::new())
+        .enable_connect_protocol()
         .max_concurrent_streams(limits.streams)
         .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)

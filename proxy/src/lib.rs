@@ -49,6 +49,7 @@ mod tunnel;
 mod upstream;
 mod watch;
 mod way;
+mod websocket;
 mod worker;
 mod workers;
 

@@ -3,6 +3,7 @@
 //! hyper parses; it does not check what a proxy must. One pure function over the parsed head: no IO, no clock, no
 //! table. Running it twice over the same request changes nothing more, because a held request is parsed again.
 
+mod http2;
 mod target;
 
 use holdfast_config::Limits;
@@ -41,6 +42,12 @@ pub(crate) const NO_WEBSOCKET: Refused = Refused {
     detail: "a WebSocket, and this app is spoken to in HTTP/2",
 };
 
+/// The app takes it for an ordinary request, which a client in HTTP/2 could not tell from a WebSocket that is open.
+pub(crate) const NOT_SWITCHED: Refused = Refused {
+    status: StatusCode::BAD_GATEWAY,
+    detail: "a WebSocket, and the app answers without one",
+};
+
 /// What the rest of the way must know of the fields that are gone.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Facts {
@@ -52,22 +59,22 @@ pub(crate) struct Facts {
     pub(crate) keep_alive: bool,
     /// A WebSocket is asked for.
     pub(crate) websocket: bool,
+    /// It is asked for as HTTP/2 does, without a handshake of its own (RFC 8441).
+    pub(crate) connect: bool,
     /// The client takes trailers.
     pub(crate) trailers: bool,
 }
 
 /// Checks the head and makes it fit to be forwarded.
 pub(crate) fn check(head: &mut Parts, has_body: bool, limits: &Limits) -> Result<Facts, Refused> {
-    if head.version == Version::HTTP_2 {
-        translate_http2(head)?;
-    }
+    let connect = head.version == Version::HTTP_2 && http2::translate(head)?;
     check_fields(head, limits)?;
     check_framing(head)?;
     let host = target::settle(head, limits)?;
     let close = lists(&head.headers, header::CONNECTION, "close");
     let keep_alive =
         head.version == Version::HTTP_10 && lists(&head.headers, header::CONNECTION, "keep-alive");
-    let websocket = wants_websocket(head) && !has_body;
+    let websocket = connect || (wants_websocket(head) && !has_body);
     let trailers = lists(&head.headers, header::TE, "trailers");
     strip_hop_by_hop(&mut head.headers);
     if websocket {
@@ -78,38 +85,9 @@ pub(crate) fn check(head: &mut Parts, has_body: bool, limits: &Limits) -> Result
         close,
         keep_alive,
         websocket,
+        connect,
         trailers,
     })
-}
-
-/// Makes an HTTP/2 head mean the same in HTTP/1.1 (RFC 9113, 8.3.1 and 8.2.3): Host from `:authority`, cookies in one
-/// field. Fields of a connection never get here: the framing layer refuses them (8.2.2).
-fn translate_http2(head: &mut Parts) -> Result<(), Refused> {
-    if let Some(authority) = head.uri.authority() {
-        let disagrees = |host: &HeaderValue| {
-            !host
-                .as_bytes()
-                .eq_ignore_ascii_case(authority.as_str().as_bytes())
-        };
-        if head.headers.get(header::HOST).is_some_and(disagrees) {
-            return refuse(StatusCode::BAD_REQUEST, ":authority and Host disagree");
-        }
-        if let Ok(host) = HeaderValue::from_str(authority.as_str()) {
-            head.headers.entry(header::HOST).or_insert(host);
-        }
-    }
-    let crumbs: Vec<&[u8]> = head
-        .headers
-        .get_all(header::COOKIE)
-        .iter()
-        .map(HeaderValue::as_bytes)
-        .collect();
-    if crumbs.len() > 1
-        && let Ok(cookie) = HeaderValue::from_bytes(&crumbs.join(&b"; "[..]))
-    {
-        head.headers.insert(header::COOKIE, cookie);
-    }
-    Ok(())
 }
 
 /// Takes out the fields that `Connection` names and the fixed hop-by-hop ones (RFC 9110, 7.6.1). Fields that framing,

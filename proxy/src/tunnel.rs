@@ -13,13 +13,12 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, split};
 
 use crate::account::Account;
 use crate::lease::Lease;
-use crate::tls::Secured;
 use frames::{Frames, GOING_AWAY};
 
 /// Octets copied at a time, each way.
 const COPY_BYTES: usize = 16 * 1024;
 /// A client that takes nothing is told nothing.
-const FAREWELL_MAX: Duration = Duration::from_secs(1);
+pub(crate) const FAREWELL_MAX: Duration = Duration::from_secs(1);
 
 /// A tunnel that begins when the 101 has been written.
 pub(crate) struct Tunnel {
@@ -31,7 +30,10 @@ pub(crate) struct Tunnel {
 impl Tunnel {
     /// Copies until the end, and gives the client's side back to be closed. `front` are octets of the client that
     /// were read already.
-    pub(crate) async fn run(self, client: Secured, front: Bytes) -> Secured {
+    pub(crate) async fn run<C>(self, client: C, front: Bytes) -> C
+    where
+        C: AsyncRead + AsyncWrite + Unpin,
+    {
         let Self {
             upgrade,
             lease,

@@ -27,6 +27,7 @@ use crate::listen::Front;
 use crate::policy;
 use crate::route::{Routed, route};
 use crate::watch;
+use crate::websocket::Websocket;
 
 /// Takes one request along its way. Never fails: what goes wrong is an answer.
 pub(crate) async fn take(conn: Rc<Conn>, request: Request<Incoming>) -> Response<AnswerBody> {
@@ -187,10 +188,10 @@ impl Traveller {
         &self,
         routed: &Routed,
         lease: Lease,
-        exchange: Exchange,
+        mut exchange: Exchange,
         account: Account,
     ) -> Result<Response<AnswerBody>, (Box<Exchange>, Account, Loss)> {
-        let websocket = exchange.facts.websocket;
+        let websocket = Websocket::of(&mut exchange);
         let forward = Forward {
             conn: &self.conn,
             routed,

@@ -249,9 +249,12 @@ impl Conn {
         self.errand.replace(Errand::Park(parked));
     }
 
-    /// Asks the connection step to copy octets once the answer at hand is written.
-    pub(crate) fn begin_tunnel(&self, tunnel: Tunnel) {
-        self.errand.replace(Errand::Tunnel(tunnel));
+    /// Octets are copied once the answer at hand is written: by the connection step, or beside the other streams.
+    pub(crate) fn begin_tunnel(self: &Rc<Self>, tunnel: Tunnel) {
+        match &self.stream {
+            None => drop(self.errand.replace(Errand::Tunnel(tunnel))),
+            Some(stream) => stream.begin_tunnel(tunnel, self.clone()),
+        }
     }
 
     /// Tells the connection step that nobody waits for the answer any more.

@@ -34,3 +34,4 @@ mod tls;
 mod tunnels;
 mod uploads;
 mod upstreams;
+mod websockets;

@@ -1,10 +1,14 @@
 //! A WebSocket is a tunnel: octets both ways, and it holds its lease.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
+use sha1::{Digest, Sha1};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::time::Instant;
 
 use crate::app::App;
@@ -14,39 +18,64 @@ use crate::daemon::Daemon;
 pub(crate) const ASK: &str = "GET /ws HTTP/1.1\r\nHost: x.test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
     Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n";
 
-/// Answers 101 to everything but `/up`, says `hi` right behind it, then echoes.
-pub(crate) async fn echo() -> std::net::SocketAddr {
+/// Opens a WebSocket, says `hi` right behind the 101, then echoes.
+pub(crate) async fn echo() -> SocketAddr {
     echo_after(b"hi").await
 }
 
-async fn echo_after(greeting: &'static [u8]) -> std::net::SocketAddr {
+pub(crate) async fn echo_after(greeting: &'static [u8]) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move {
         loop {
-            let (mut stream, _) = listener.accept().await.unwrap();
-            tokio::spawn(async move {
-                let mut head = Vec::new();
-                while !head.ends_with(b"\r\n\r\n") {
-                    if stream.read_buf(&mut head).await.unwrap_or(0) == 0 {
-                        return;
-                    }
-                }
-                if head.starts_with(b"GET /up ") {
-                    let _ = stream
-                        .write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
-                        .await;
-                    return;
-                }
-                let answer = "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n";
-                let answer = [answer.as_bytes(), greeting].concat();
-                stream.write_all(&answer).await.unwrap();
-                let (mut read, mut write) = stream.split();
-                let _ = tokio::io::copy(&mut read, &mut write).await;
-            });
+            let (stream, _) = listener.accept().await.unwrap();
+            tokio::spawn(serve(stream, greeting));
         }
     });
     address
+}
+
+async fn serve(mut stream: TcpStream, greeting: &[u8]) -> std::io::Result<()> {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        if stream.read_buf(&mut head).await? == 0 {
+            return Ok(());
+        }
+    }
+    let head = String::from_utf8(head).unwrap();
+    let plain = |status| format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n");
+    let answer = match head.split(' ').nth(1).unwrap() {
+        "/up" | "/plain" => plain("200 OK"),
+        "/forbidden" => plain("403 Forbidden"),
+        path => {
+            let accept = accept(&head, path == "/wrong");
+            let head =
+                "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n";
+            format!("{head}Sec-WebSocket-Accept: {accept}\r\nX-Path: {path}\r\n\r\n")
+        }
+    };
+    stream.write_all(answer.as_bytes()).await?;
+    if answer.starts_with("HTTP/1.1 101") {
+        stream.write_all(greeting).await?;
+        let (mut read, mut write) = stream.split();
+        tokio::io::copy(&mut read, &mut write).await?;
+    }
+    Ok(())
+}
+
+/// What `Sec-WebSocket-Accept` must be (RFC 6455, 4.2.2), or the same for another key.
+fn accept(head: &str, wrong: bool) -> String {
+    let key = |line: &str| {
+        let (name, value) = line.split_once(": ")?;
+        let is_key = name.eq_ignore_ascii_case("sec-websocket-key");
+        is_key.then(|| value.to_owned())
+    };
+    let key = head.lines().find_map(key).unwrap_or_default();
+    let hash = Sha1::new()
+        .chain_update(key)
+        .chain_update("258EAFA5-E914-47DA-95CA-C5AB0DC85B11")
+        .chain_update(if wrong { "x" } else { "" });
+    STANDARD.encode(hash.finalize())
 }
 
 #[tokio::test]
@@ -86,9 +115,9 @@ async fn a_101_that_nobody_asked_for_is_502() {
 }
 
 /// An unmasked text frame: `hi`.
-const HI: &[u8] = b"\x81\x02hi";
+pub(crate) const HI: &[u8] = b"\x81\x02hi";
 /// `Close`, 1001: going away.
-const GOING_AWAY: &[u8] = b"\x88\x02\x03\xe9";
+pub(crate) const GOING_AWAY: &[u8] = b"\x88\x02\x03\xe9";
 
 #[tokio::test]
 async fn tunnels_that_are_cut_are_told_so_and_do_not_all_end_in_the_same_moment() {

@@ -5,7 +5,6 @@ use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::pin::Pin;
-
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -13,10 +12,11 @@ use bytes::Bytes;
 use holdfast_config::Limits;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::request::Parts;
-use http::{Request, Response, Version};
+use http::{Method, Request, Response, Version};
 use http_body::{Body as _, Frame, SizeHint};
 use http_body_util::{BodyExt, Empty};
 use hyper::body::Incoming;
+use hyper::ext::Protocol;
 use hyper::service::service_fn;
 
 use super::app::{Body, Told};
@@ -26,7 +26,7 @@ use crate::body::Upload;
 use crate::connection;
 use crate::exchange::Exchange;
 use crate::forward;
-use crate::policy::{self, Refused};
+use crate::policy::{self, Facts, Refused};
 use crate::testing::app_settings;
 use crate::upstream;
 use crate::way;
@@ -169,6 +169,9 @@ fn over_http2(request: &Request<Incoming>) {
     of_http1
         .iter()
         .for_each(|name| drop(head.headers.remove(*name)));
+    if head.method == Method::GET {
+        as_websocket(head.clone());
+    }
     let Ok(mut facts) = policy::check(&mut head, false, &Limits::default()) else {
         return;
     };
@@ -185,6 +188,30 @@ fn over_http2(request: &Request<Incoming>) {
         "twice"
     );
     assert_eq!((head.uri, head.headers), (uri, fields), "twice");
+}
+
+/// A WebSocket over HTTP/2 has the fate of the same GET.
+fn as_websocket(mut get: Parts) {
+    let mut connect = get.clone();
+    connect.method = Method::CONNECT;
+    let protocol = Protocol::from_static("websocket");
+    connect.extensions.insert(protocol);
+    let (asked, opened) = (
+        policy::check(&mut get, false, &Limits::default()),
+        policy::check(&mut connect, false, &Limits::default()),
+    );
+    let as_asked = opened.clone().map(|facts| Facts {
+        websocket: false,
+        connect: false,
+        ..facts
+    });
+    assert_eq!(as_asked, asked);
+    if let Ok(facts) = opened {
+        assert!(facts.websocket && facts.connect);
+        assert_eq!((&connect.method, &connect.uri), (&get.method, &get.uri));
+        policy::offer_websocket(&mut get.headers);
+        assert_eq!(connect.headers, get.headers);
+    }
 }
 
 fn must_be_what_was_asked(told: &Told, head: &Parts, body: &Recorded) {

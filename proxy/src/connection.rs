@@ -36,22 +36,20 @@ use crate::watch;
 use crate::way;
 use crate::worker::Worker;
 use conn::Errand;
-pub(crate) use conn::{Conn, Parked, Resumed};
+pub(crate) use conn::{Conn, Kept, Parked, Resumed};
 pub(crate) use deadline::IDLE_STOPPING_MAX;
 use deadline::{Deadline, Passed};
 
 /// How hyper's part of a connection ended.
-#[expect(
-    clippy::large_enum_variant,
-    reason = "moved once; a box would be an allocation for each held request"
-)]
 enum Ended {
     /// For good: answered and closed, broken, or idle for too long.
     Over,
     /// The head took too long.
     SlowHead,
-    Parked(Parked, Bytes),
-    Tunnel(Tunnel, Bytes),
+    /// There has been no request for a while. With octets that were read ahead there is one now.
+    Resting(Bytes),
+    Parked(Box<Parked>, Bytes),
+    Tunnel(Box<Tunnel>, Bytes),
 }
 
 /// Serves one client until its connection ends.
@@ -96,9 +94,15 @@ pub(crate) async fn run(accepted: Accepted, worker: Rc<Worker>) {
                 stream = Box::pin(tunnel.run(stream, read)).await;
                 break;
             }
+            Ended::Resting(ahead) => {
+                if ahead.is_empty() && !rest(&conn, stream.tcp()).await {
+                    break;
+                }
+                read = ahead;
+            }
             Ended::Parked(parked, ahead) => match wait(parked, &ahead, stream.tcp()).await {
                 Some((resumed, octets)) => {
-                    conn.errand.replace(Errand::Resume(resumed));
+                    conn.errand.replace(Errand::Resume(Box::new(resumed)));
                     read = octets;
                 }
                 None => return drop(permit),
@@ -159,34 +163,36 @@ async fn serve_http2(conn: &Rc<Conn>, stream: Secured, read: Bytes, client: Sock
     reclaim(socket)
 }
 
-/// Waits apart from hyper. None: the client has left. Else what the next connection reads first.
-async fn wait(parked: Parked, read: &Bytes, stream: &TcpStream) -> Option<(Resumed, Bytes)> {
+/// Waits apart from hyper for the next request; whether one has come.
+async fn rest(conn: &Conn, stream: &TcpStream) -> bool {
+    let idle = conn.front().limits.idle;
+    let rested = clock::now().saturating_sub(conn.activity.doing().1);
+    let octet = first_octet(stream, &conn.worker, idle.saturating_sub(rested)).await;
+    octet.is_some() || linger::has_unread(stream)
+}
+
+/// Waits apart from hyper for the app. None: the client has left. Else what the next connection reads first.
+async fn wait(parked: Box<Parked>, read: &Bytes, stream: &TcpStream) -> Option<(Resumed, Bytes)> {
     let Parked {
         ticket,
-        mut head,
-        mut body,
-        received,
-        held,
-        sent,
-        mut account,
-    } = parked;
-    head.extend_from_slice(&take_read_ahead(&mut body));
-    head.extend_from_slice(read);
-    let front = head.freeze();
+        head,
+        body,
+        mut kept,
+    } = *parked;
+    let front = join(head, body, read);
     let since = clock::now();
     let turn = watch::parked(ticket, stream).await?;
     let waited = clock::now().saturating_sub(since);
-    account.held(waited);
-    Some((
-        Resumed {
-            turn,
-            received,
-            held: held + waited,
-            sent,
-            account,
-        },
-        front,
-    ))
+    kept.account.held(waited);
+    kept.held += waited;
+    Some((Resumed { turn, kept }, front))
+}
+
+/// All octets of a request that have come.
+fn join(mut head: BytesMut, mut body: Option<Upload>, read: &Bytes) -> Bytes {
+    head.extend_from_slice(&take_read_ahead(&mut body));
+    head.extend_from_slice(read);
+    head.freeze()
 }
 
 /// Drives hyper's connection over the socket, and gives the socket back.
@@ -196,8 +202,8 @@ async fn serve(conn: &Rc<Conn>, stream: Secured, read: Bytes) -> (Ended, Secured
     let rules = rules(&conn.front().limits, read.len());
     let io = ClientIo::new(socket.clone(), read, conn.activity.clone());
     let service = service_fn(|request| {
-        let answering = way::take(conn.clone(), request);
-        async { Ok::<_, Infallible>(answering.await) }
+        let conn = conn.clone();
+        async { Ok::<_, Infallible>(way::take(conn, request).await) }
     });
     let mut hyper = rules.serve_connection(TokioIo::new(io), service);
     let mut deadline = Deadline::new(conn);
@@ -214,6 +220,7 @@ async fn serve(conn: &Rc<Conn>, stream: Secured, read: Bytes) -> (Ended, Secured
             match std::task::ready!(deadline.poll(conn, cx)) {
                 Passed::Answer => conn.overdue.set(true),
                 Passed::Idle | Passed::Write => return Poll::Ready(Outcome::Over),
+                Passed::Rest => return Poll::Ready(Outcome::Resting),
                 Passed::Head => return Poll::Ready(Outcome::SlowHead),
             }
         }
@@ -223,6 +230,7 @@ async fn serve(conn: &Rc<Conn>, stream: Secured, read: Bytes) -> (Ended, Secured
     drop((parts.io, parts.service));
     let ended = match (outcome, conn.errand.take()) {
         (Outcome::SlowHead, _) => Ended::SlowHead,
+        (Outcome::Resting, _) => Ended::Resting(parts.read_buf),
         (Outcome::Over, Errand::Park(parked)) => Ended::Parked(parked, parts.read_buf),
         (Outcome::Over, Errand::Tunnel(tunnel)) => Ended::Tunnel(tunnel, parts.read_buf),
         (Outcome::Over, Errand::None | Errand::Resume(_) | Errand::Close) => Ended::Over,
@@ -245,6 +253,7 @@ pub(crate) fn rules(limits: &Limits, ahead: usize) -> http1::Builder {
 
 enum Outcome {
     Over,
+    Resting,
     SlowHead,
 }
 

@@ -17,7 +17,7 @@ use crate::account::Account;
 use crate::answer::{self, Reason};
 use crate::body::AnswerBody;
 use crate::clock;
-use crate::connection::{Conn, Parked, Resumed};
+use crate::connection::{Conn, Kept, Parked, Resumed};
 use crate::counters::Loss;
 use crate::door::{self, Entry, Ticket};
 use crate::exchange::Exchange;
@@ -124,17 +124,16 @@ impl Traveller {
         resumed: Option<Resumed>,
     ) -> Response<AnswerBody> {
         let request_id = identify(&mut exchange);
-        let Some(Resumed {
-            turn,
-            received,
-            sent,
-            mut account,
-            held,
-        }) = resumed
-        else {
+        let Some(Resumed { turn, kept }) = resumed else {
             let account = self.open_account(&exchange, request_id);
             return self.travel(exchange, account).await;
         };
+        let Kept {
+            received,
+            held,
+            sent,
+            mut account,
+        } = *kept;
         (exchange.received, exchange.sent, exchange.held) = (received, sent, held);
         match turn {
             Turn::Admitted(admitted) => {

@@ -49,9 +49,9 @@ pub(crate) struct Conn {
 pub(super) enum Errand {
     #[default]
     None,
-    Park(Parked),
-    Resume(Resumed),
-    Tunnel(Tunnel),
+    Park(Box<Parked>),
+    Resume(Box<Resumed>),
+    Tunnel(Box<Tunnel>),
     Close,
 }
 
@@ -69,15 +69,17 @@ pub(crate) struct Parked {
     pub(super) head: BytesMut,
     /// Holds what hyper has read ahead of the body.
     pub(super) body: Option<Upload>,
-    pub(super) received: Duration,
-    pub(super) held: Duration,
-    pub(super) sent: u32,
-    pub(super) account: Account,
+    pub(super) kept: Box<Kept>,
 }
 
 /// The same request when its wait is over.
 pub(crate) struct Resumed {
     pub(crate) turn: Turn<Cause>,
+    pub(crate) kept: Box<Kept>,
+}
+
+/// What a request was before it waited.
+pub(crate) struct Kept {
     pub(crate) received: Duration,
     pub(crate) held: Duration,
     pub(crate) sent: u32,
@@ -88,20 +90,17 @@ impl Parked {
     pub(crate) fn new(ticket: Ticket, exchange: &mut Exchange, account: Account) -> Self {
         let head = exchange.serialize_head();
         let body = exchange.take().1;
-        let Exchange {
-            received,
-            held,
-            sent,
-            ..
-        } = *exchange;
+        let kept = Kept {
+            received: exchange.received,
+            held: exchange.held,
+            sent: exchange.sent,
+            account,
+        };
         Self {
             ticket,
             head,
             body,
-            received,
-            held,
-            sent,
-            account,
+            kept: Box::new(kept),
         }
     }
 }
@@ -246,13 +245,13 @@ impl Conn {
 
     /// Asks the connection step to take hyper's connection apart and wait.
     pub(crate) fn park(&self, parked: Parked) {
-        self.errand.replace(Errand::Park(parked));
+        self.errand.replace(Errand::Park(Box::new(parked)));
     }
 
     /// Octets are copied once the answer at hand is written: by the connection step, or beside the other streams.
     pub(crate) fn begin_tunnel(self: &Rc<Self>, tunnel: Tunnel) {
         match &self.stream {
-            None => drop(self.errand.replace(Errand::Tunnel(tunnel))),
+            None => drop(self.errand.replace(Errand::Tunnel(Box::new(tunnel)))),
             Some(stream) => stream.begin_tunnel(tunnel, self.clone()),
         }
     }
@@ -265,7 +264,7 @@ impl Conn {
     /// What this request was before it waited, if it did.
     pub(crate) fn take_resumed(&self) -> Option<Resumed> {
         match self.errand.take() {
-            Errand::Resume(resumed) => Some(resumed),
+            Errand::Resume(resumed) => Some(*resumed),
             Errand::None | Errand::Park(_) | Errand::Tunnel(_) | Errand::Close => None,
         }
     }

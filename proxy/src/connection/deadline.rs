@@ -16,11 +16,16 @@ use crate::linger;
 /// A connection without a request is kept for so long while the daemon stops: clients that are about to write get their answer.
 pub(crate) const IDLE_STOPPING_MAX: Duration = Duration::from_secs(5);
 
+/// Connections that are used again and again need not be built anew each time.
+const REST_AFTER: Duration = Duration::from_secs(1);
+
 /// Which deadline has passed.
 pub(super) enum Passed {
     Answer,
     Head,
     Idle,
+    /// Long enough without a request to wait for the next one with next to nothing.
+    Rest,
     Write,
 }
 
@@ -88,10 +93,14 @@ fn look(conn: &Conn, now: Duration) -> Result<Passed, Duration> {
     let next = now + limits.head;
     let (passed, at) = match doing {
         Doing::Head => (Passed::Head, since + limits.head),
-        Doing::Idle => (
-            Passed::Idle,
-            since + conn.worker.stop.shorten(limits.idle, IDLE_STOPPING_MAX),
-        ),
+        Doing::Idle => {
+            let idle = conn.worker.stop.shorten(limits.idle, IDLE_STOPPING_MAX);
+            if idle > REST_AFTER && conn.can_park() {
+                (Passed::Rest, since + REST_AFTER)
+            } else {
+                (Passed::Idle, since + idle)
+            }
+        }
         Doing::Request => match (conn.due.get(), conn.activity.stuck()) {
             (Some(Due { at, .. }), _) if !conn.overdue.get() => (Passed::Answer, at),
             (_, Some(stuck)) => (Passed::Write, stuck + limits.write),
@@ -101,7 +110,7 @@ fn look(conn: &Conn, now: Duration) -> Result<Passed, Duration> {
     let unread = || conn.with_socket(linger::has_unread).unwrap_or(false);
     match passed {
         _ if now < at => Err(at.min(next)),
-        Passed::Idle if unread() => Err(next),
+        Passed::Idle | Passed::Rest if unread() => Err(next),
         passed => Ok(passed),
     }
 }

@@ -78,7 +78,8 @@ impl Front {
     /// The way into the connection: through a handshake, or at once. None: the handshake was all that was wanted.
     pub(crate) async fn secure(&self, stream: TcpStream) -> io::Result<Option<Secured>> {
         match &self.tls {
-            Some(tls) => tls.secure(stream, self.limits.handshake).await,
+            // Boxed: other connections have room for it too.
+            Some(tls) => Box::pin(tls.secure(stream, self.limits.handshake)).await,
             None => Ok(Some(Secured::Plain(stream))),
         }
     }

@@ -33,7 +33,7 @@ pub(crate) struct Account {
 }
 
 impl Account {
-    pub(crate) fn open(worker: Rc<Worker>, received: Duration, line: Option<Box<Line>>) -> Self {
+    pub(crate) fn open(worker: Rc<Worker>, received: Duration) -> Self {
         Self {
             worker,
             routed: None,
@@ -42,10 +42,15 @@ impl Account {
             held: Duration::ZERO,
             status: None,
             reason: None,
-            line,
+            line: None,
             sent_bytes: 0,
             admitted: None,
         }
+    }
+
+    /// There is an access log: this will be its line.
+    pub(crate) fn write(&mut self, line: Box<Line>) {
+        self.line = Some(line);
     }
 
     /// The app that takes it is known. Counted once, however often it is routed.

@@ -6,7 +6,6 @@ mod conn;
 mod deadline;
 
 use std::cell::RefCell;
-use std::convert::Infallible;
 use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -201,10 +200,7 @@ async fn serve(conn: &Rc<Conn>, stream: Secured, read: Bytes) -> (Ended, Secured
     conn.socket.replace(Rc::downgrade(&socket));
     let rules = rules(&conn.front().limits, read.len());
     let io = ClientIo::new(socket.clone(), read, conn.activity.clone());
-    let service = service_fn(|request| {
-        let conn = conn.clone();
-        async { Ok::<_, Infallible>(way::take(conn, request).await) }
-    });
+    let service = service_fn(|request| way::take(conn.clone(), request));
     let mut hyper = rules.serve_connection(TokioIo::new(io), service);
     let mut deadline = Deadline::new(conn);
     let outcome = poll_fn(|cx| {

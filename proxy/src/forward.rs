@@ -3,16 +3,18 @@
 mod attempt;
 mod prepare;
 
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 
 use holdfast_config::Protocol;
 use http::header::{self, HeaderMap, HeaderValue};
-use http::{Request, Response, StatusCode, Version};
+use http::{Request, Response, StatusCode, Version, response};
 use hyper::body::Incoming;
+use hyper::upgrade::OnUpgrade;
 use swap_gate::Class;
 
 use crate::account::Account;
-use crate::body::{AnswerBody, Flight, RequestBody};
+use crate::body::{Flight, RequestBody};
 use crate::clock;
 use crate::connection::Conn;
 use crate::counters::Loss;
@@ -22,8 +24,7 @@ use crate::policy::{self, Refused};
 use crate::release::class;
 use crate::route::Routed;
 use crate::table::App;
-use crate::tunnel::Tunnel;
-use crate::upstream::{Checkout, ConnectError};
+use crate::upstream::{Checkout, ConnectError, Sent};
 use crate::websocket::Websocket;
 use attempt::{Attempt, Refusal, Spare, failure, loss_of, unsent_or_failed};
 pub(crate) use prepare::{prepare, take_back};
@@ -37,16 +38,28 @@ const REFUSALS_MAX: u32 = 3;
     reason = "one a request, moved once; a box would be an allocation"
 )]
 pub(crate) enum Forwarded {
-    /// The app answers.
-    Answer(Response<AnswerBody>),
+    Answered(Answered),
     /// Nobody behind the lease's gate can be reached. Nothing of the request has left, or nothing that matters.
-    Unreachable(Box<Exchange>, Account, Loss),
+    Unreachable(Loss),
     /// It cannot be tried again.
-    Lost(Account, Loss),
+    Lost(Loss),
     /// The client broke it.
-    Refused(Account, Refused),
+    Refused(Refused),
     /// The drain's end ended it.
-    Cut(Account),
+    Cut,
+}
+
+/// The app's answer.
+pub(crate) struct Answered {
+    pub(crate) head: response::Parts,
+    pub(crate) what_follows: Follows,
+}
+
+/// What comes behind its head.
+pub(crate) enum Follows {
+    Body(Incoming, Flight),
+    /// Octets both ways.
+    Tunnel(OnUpgrade, Lease),
 }
 
 /// One request on its way up.
@@ -60,16 +73,16 @@ pub(crate) struct Forward<'a> {
 
 impl Forward<'_> {
     /// Sends the exchange to an instance of the leased release; to another one while that is allowed.
-    pub(crate) async fn run(self, mut exchange: Exchange, account: Account) -> Forwarded {
+    pub(crate) async fn run(&self, exchange: &mut Exchange, account: &mut Account) -> Forwarded {
         if self.websocket.is_some() && self.lease.upstream().protocol == Protocol::Http2 {
-            return Forwarded::Refused(account, policy::NO_WEBSOCKET);
+            return Forwarded::Refused(policy::NO_WEBSOCKET);
         }
         let scheme = self.conn.front().scheme();
-        let target = prepare(&mut exchange, &self.app().settings.config, scheme);
+        let target = prepare(exchange, &self.app().settings.config, scheme);
         let mut tried = Vec::new();
         let mut last = Loss::ConnectRefused;
         while let Some(instance) = self.lease.choose(&tried, clock::now()) {
-            let checkout = match self.checkout(&exchange, instance).await {
+            let mut checkout = match self.checkout(exchange, instance).await {
                 Ok(checkout) => checkout,
                 Err(error) => {
                     last = self.not_connected(instance, &error);
@@ -77,18 +90,13 @@ impl Forward<'_> {
                     continue;
                 }
             };
-            let (request, spare) = self.request(&mut exchange, &checkout);
-            match self
-                .attempt(checkout, request, exchange.facts.trailers)
-                .await
-            {
-                Attempt::Answered(response, checkout) => {
-                    return self.answer(response, checkout, account);
-                }
-                Attempt::Unsent(request, fresh) => {
+            let (sending, spare) = self.send(exchange, &mut checkout);
+            match self.outcome(pin!(sending), &checkout).await {
+                Attempt::Answered(response) => return self.answer(response, checkout, account),
+                Attempt::Unsent(request) => {
                     let (head, body) = request.into_parts();
                     (exchange.head, exchange.body) = (head, body.into_unsent());
-                    if fresh {
+                    if checkout.fresh {
                         tried.push(instance);
                     }
                 }
@@ -96,19 +104,21 @@ impl Forward<'_> {
                     exchange.refused += 1;
                     let may = exchange.refused <= REFUSALS_MAX
                         && (refusal == Refusal::GoingAway || account.spend_retry());
-                    let Some((head, body)) = spare.recover().await.filter(|_| may) else {
-                        return Forwarded::Lost(account, Loss::UpstreamReset);
+                    // Boxed, as all that is rare: each request has room for it otherwise.
+                    let recovered = Box::pin(spare.recover()).await;
+                    let Some((head, body)) = recovered.filter(|_| may) else {
+                        return Forwarded::Lost(Loss::UpstreamReset);
                     };
                     (exchange.head, exchange.body) = (head, body);
                 }
                 Attempt::TimedOut if self.conn.waits_for_client() => {
-                    return Forwarded::Refused(account, policy::SLOW_BODY);
+                    return Forwarded::Refused(policy::SLOW_BODY);
                 }
-                Attempt::TimedOut => return Forwarded::Lost(account, Loss::UpstreamTimeout),
+                Attempt::TimedOut => return Forwarded::Lost(Loss::UpstreamTimeout),
                 Attempt::Failed(_) if self.conn.is_upload_broken() => {
-                    return Forwarded::Refused(account, policy::BROKEN_BODY);
+                    return Forwarded::Refused(policy::BROKEN_BODY);
                 }
-                Attempt::Failed(_) if self.lease.is_cut() => return Forwarded::Cut(account),
+                Attempt::Failed(_) if self.lease.is_cut() => return Forwarded::Cut,
                 Attempt::Failed(error) => match spare.replay() {
                     // Octets that are no answer are an answer that has begun.
                     Some(head)
@@ -119,16 +129,18 @@ impl Forward<'_> {
                         exchange.sent += 1;
                     }
                     // Failed twice: it may go back to the door, but only if there is nobody to connect to.
-                    Some(head) if exchange.sent > 0 && !self.is_reachable(instance).await => {
+                    Some(head)
+                        if exchange.sent > 0 && !Box::pin(self.is_reachable(instance)).await =>
+                    {
                         exchange.head = head;
                         tried.push(instance);
                     }
-                    _ => return Forwarded::Lost(account, failure(&error)),
+                    _ => return Forwarded::Lost(failure(&error)),
                 },
             }
         }
-        take_back(&mut exchange, target);
-        Forwarded::Unreachable(Box::new(exchange), account, last)
+        take_back(exchange, target);
+        Forwarded::Unreachable(last)
     }
 
     fn app(&self) -> &App {
@@ -156,10 +168,10 @@ impl Forward<'_> {
             return Ok(pooled);
         }
         let limit = self.app().settings.config.timeouts.connect;
-        let mut fresh = worker
+        let connecting = worker
             .pool
-            .connect(&self.lease, instance, limit, worker.index)
-            .await?;
+            .connect(&self.lease, instance, limit, worker.index);
+        let mut fresh = Box::pin(connecting).await?;
         // A release of held requests opens many at once. Kept, they would each take a thread of the app while it looks
         // for another request on them (Puma, gunicorn's gthread), and whoever comes later would wait behind that.
         fresh.once = !exchange.held.is_zero() && !exchange.facts.websocket && !fresh.is_shared();
@@ -194,6 +206,23 @@ impl Forward<'_> {
         loss_of(error)
     }
 
+    /// Sends the exchange as a request. The future waits for its answer; the spare is for another try.
+    fn send(
+        &self,
+        exchange: &mut Exchange,
+        checkout: &mut Checkout,
+    ) -> (impl Future<Output = Sent> + use<>, Spare) {
+        let trailers = exchange.facts.trailers;
+        let (mut request, spare) = self.request(exchange, checkout);
+        if checkout.once {
+            let close = HeaderValue::from_static("close");
+            request.headers_mut().insert(header::CONNECTION, close);
+        }
+        let allowed = self.app().settings.config.timeouts.response;
+        self.conn.await_answer(allowed);
+        (checkout.send(request, &self.lease, trailers), spare)
+    }
+
     /// The exchange as a request, and what is kept of it for another try.
     fn request(
         &self,
@@ -217,27 +246,21 @@ impl Forward<'_> {
         (Request::from_parts(head, body), spare)
     }
 
-    async fn attempt(
+    /// What the attempt comes to.
+    async fn outcome(
         &self,
-        mut checkout: Checkout,
-        mut request: Request<RequestBody>,
-        trailers: bool,
+        sending: Pin<&mut impl Future<Output = Sent>>,
+        checkout: &Checkout,
     ) -> Attempt {
-        let conn = self.conn;
-        if checkout.once {
-            let close = HeaderValue::from_static("close");
-            request.headers_mut().insert(header::CONNECTION, close);
-        }
-        conn.await_answer(self.app().settings.config.timeouts.response);
-        let answer = tokio::select! {
+        let sent = tokio::select! {
             biased;
-            answer = checkout.send(request, &self.lease, trailers) => Some(answer),
-            () = conn.overdue() => None,
+            sent = sending => Some(sent),
+            () = self.conn.overdue() => None,
         };
-        conn.stop_waiting();
-        match answer {
-            Some(Ok(response)) => Attempt::Answered(response, checkout),
-            Some(Err(error)) => unsent_or_failed(error, &checkout),
+        self.conn.stop_waiting();
+        match sent {
+            Some(Ok(response)) => Attempt::Answered(response),
+            Some(Err(error)) => unsent_or_failed(error, checkout),
             None => Attempt::TimedOut,
         }
     }
@@ -247,55 +270,55 @@ impl Forward<'_> {
         &self,
         response: Response<Incoming>,
         mut checkout: Checkout,
-        mut account: Account,
+        account: &mut Account,
     ) -> Forwarded {
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
             return self.switch_protocols(response, account);
         }
         let over_http2 = self.websocket.as_ref().is_some_and(Websocket::is_ours);
         if over_http2 && response.status().is_success() {
-            return Forwarded::Refused(account, policy::NOT_SWITCHED);
+            return Forwarded::Refused(policy::NOT_SWITCHED);
         }
         let (mut head, incoming) = response.into_parts();
         checkout.learn(&head.headers);
         policy::strip_hop_by_hop(&mut head.headers);
         head.version = Version::HTTP_11;
-        self.name_release(&mut head.headers);
-        account.answered(&self.lease, head.status);
         let flight = Flight {
             lease: self.lease.clone(),
             checkout,
         };
-        let body = AnswerBody::of_app(incoming, flight, account, self.conn.clone());
-        Forwarded::Answer(Response::from_parts(head, body))
+        self.answered(head, Follows::Body(incoming, flight), account)
     }
 
     /// A tunnel starts only after the app's 101 names the protocol that was asked for.
     fn switch_protocols(
         &self,
         mut response: Response<Incoming>,
-        mut account: Account,
+        account: &mut Account,
     ) -> Forwarded {
         let opened = |websocket: &&Websocket| websocket.is_opened_by(response.headers());
         let Some(websocket) = self.websocket.as_ref().filter(opened) else {
-            return Forwarded::Lost(account, Loss::UpstreamMalformed);
+            return Forwarded::Lost(Loss::UpstreamMalformed);
         };
         let upgrade = hyper::upgrade::on(&mut response);
-        let mut fields = std::mem::take(response.headers_mut());
-        policy::strip_hop_by_hop(&mut fields);
-        let status = websocket.tell_opened(&mut fields);
-        self.name_release(&mut fields);
-        account.answered(&self.lease, status);
+        let mut head = Response::new(()).into_parts().0;
+        head.headers = std::mem::take(response.headers_mut());
+        policy::strip_hop_by_hop(&mut head.headers);
+        head.status = websocket.tell_opened(&mut head.headers);
         self.lease.tunnel.set(true);
-        self.conn.begin_tunnel(Tunnel {
-            upgrade,
-            lease: self.lease.clone(),
-            account,
-        });
-        let mut answer = Response::new(AnswerBody::of_tunnel(self.conn.clone()));
-        *answer.status_mut() = status;
-        *answer.headers_mut() = fields;
-        Forwarded::Answer(answer)
+        let tunnel = Follows::Tunnel(upgrade, self.lease.clone());
+        self.answered(head, tunnel, account)
+    }
+
+    fn answered(
+        &self,
+        mut head: response::Parts,
+        what_follows: Follows,
+        account: &mut Account,
+    ) -> Forwarded {
+        self.name_release(&mut head.headers);
+        account.answered(&self.lease, head.status);
+        Forwarded::Answered(Answered { head, what_follows })
     }
 
     fn name_release(&self, fields: &mut HeaderMap) {

@@ -6,7 +6,6 @@
 mod turns;
 
 use std::cell::{Cell, RefCell};
-use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::rc::{Rc, Weak};
 use std::time::Duration;
@@ -147,7 +146,7 @@ where
     let streams = Streams::new();
     let service = service_fn(|mut request| {
         let stream = streams.begin(conn, &mut request);
-        async { Ok::<_, Infallible>(way::take(stream, request).await) }
+        way::take(stream, request)
     });
     let limits = conn.front().limits;
     let serving = http2::Builder::new(Local)

@@ -20,6 +20,7 @@ use hyper::body::Incoming;
 use hyper::client::conn::TrySendError;
 use hyper::client::conn::http1::SendRequest;
 use swap_gate::Class;
+use tokio_util::either::Either;
 
 use crate::body::RequestBody;
 use crate::clock;
@@ -69,6 +70,9 @@ pub(crate) struct Checkout {
     key: Key,
     limit: Duration,
 }
+
+/// The head of the answer, or why there is none.
+pub(crate) type Sent = Result<Response<Incoming>, TrySendError<Request<RequestBody>>>;
 
 enum Sender {
     /// Nobody else's while it is in use.
@@ -194,23 +198,23 @@ impl Pool {
 }
 
 impl Checkout {
-    /// Sends the request and waits for the head of the answer. `trailers`: its client takes them.
-    pub(crate) async fn send(
+    /// Sends the request; the future waits for the head of the answer. `trailers`: its client takes them.
+    pub(crate) fn send(
         &mut self,
         mut request: Request<RequestBody>,
         lease: &Lease,
         trailers: bool,
-    ) -> Result<Response<Incoming>, TrySendError<Request<RequestBody>>> {
+    ) -> impl Future<Output = Sent> + use<> {
         match &mut self.sender {
             Sender::Alone(sender) => {
                 translate::to_http1(&mut request);
-                sender.try_send_request(request).await
+                Either::Left(sender.try_send_request(request))
             }
             Sender::Shared(share) => {
                 let scheme = lease.tls().map_or(Scheme::HTTP, |_| Scheme::HTTPS);
                 let instance = &lease.instance(self.key.1).address;
                 translate::to_http2(&mut request, scheme, instance, trailers);
-                share.sender().try_send_request(request).await
+                Either::Right(share.sender().try_send_request(request))
             }
         }
     }

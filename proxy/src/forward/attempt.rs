@@ -10,14 +10,10 @@ use crate::counters::Loss;
 use crate::upstream::{Checkout, ConnectError};
 
 /// What one attempt came to.
-#[expect(
-    clippy::large_enum_variant,
-    reason = "one a request, moved once; a box would be an allocation"
-)]
 pub(super) enum Attempt {
-    Answered(Response<Incoming>, Checkout),
+    Answered(Response<Incoming>),
     /// Nothing has left: the connection was gone before.
-    Unsent(Request<RequestBody>, bool),
+    Unsent(Box<Request<RequestBody>>),
     /// Octets may have left, no answer came.
     Failed(hyper::Error),
     /// The app has not taken it up, and says so (HTTP/2).
@@ -64,7 +60,7 @@ pub(super) fn unsent_or_failed(
     match error.take_message() {
         // The connection had gone; the body finds its own way back.
         Some(_) if checkout.is_shared() => Attempt::Refused(Refusal::GoingAway),
-        Some(request) => Attempt::Unsent(request, checkout.fresh),
+        Some(request) => Attempt::Unsent(Box::new(request)),
         None => {
             let error = error.into_error();
             match refusal(&error) {

@@ -224,11 +224,14 @@ async fn serve(conn: &Rc<Conn>, stream: Secured, read: Bytes) -> (Ended, Secured
     .await;
     let parts = hyper.into_parts();
     drop((parts.io, parts.service));
+    // Not hyper's own buffer, which is much larger than what is left in it.
+    let ahead = Bytes::copy_from_slice(&parts.read_buf);
+    drop(parts.read_buf);
     let ended = match (outcome, conn.errand.take()) {
         (Outcome::SlowHead, _) => Ended::SlowHead,
-        (Outcome::Resting, _) => Ended::Resting(parts.read_buf),
-        (Outcome::Over, Errand::Park(parked)) => Ended::Parked(parked, parts.read_buf),
-        (Outcome::Over, Errand::Tunnel(tunnel)) => Ended::Tunnel(tunnel, parts.read_buf),
+        (Outcome::Resting, _) => Ended::Resting(ahead),
+        (Outcome::Over, Errand::Park(parked)) => Ended::Parked(parked, ahead),
+        (Outcome::Over, Errand::Tunnel(tunnel)) => Ended::Tunnel(tunnel, ahead),
         (Outcome::Over, Errand::None | Errand::Resume(_) | Errand::Close) => Ended::Over,
     };
     (ended, reclaim(socket))

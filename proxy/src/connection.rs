@@ -196,6 +196,7 @@ fn join(mut head: BytesMut, mut body: Option<Upload>, read: &Bytes) -> Bytes {
 
 /// Drives hyper's connection over the socket, and gives the socket back.
 async fn serve(conn: &Rc<Conn>, stream: Secured, read: Bytes) -> (Ended, Secured) {
+    let _built = conn.worker.memory.build();
     let socket: Socket = Rc::new(RefCell::new(stream));
     conn.socket.replace(Rc::downgrade(&socket));
     let rules = rules(&conn.front().limits, read.len());

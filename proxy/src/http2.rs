@@ -22,6 +22,7 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 
 use crate::clock;
 use crate::connection::Conn;
+use crate::memory::Built;
 use crate::tunnel::{FAREWELL_MAX, Tunnel};
 use crate::way;
 use turns::Turns;
@@ -53,6 +54,7 @@ pub(crate) struct Streams {
 /// One of them. Its drop says that it has ended.
 pub(crate) struct Running {
     streams: Rc<Streams>,
+    _built: Built,
     /// Its octets both ways, once it is answered as a tunnel (CONNECT).
     upgrade: Cell<Option<OnUpgrade>>,
 }
@@ -79,6 +81,7 @@ impl Streams {
         let may_tunnel = request.method() == Method::CONNECT;
         let running = Running {
             streams: self.clone(),
+            _built: conn.worker.memory.build(),
             upgrade: Cell::new(may_tunnel.then(|| hyper::upgrade::on(request))),
         };
         let stream = Rc::new(Conn::of_stream(conn, running));

@@ -33,6 +33,7 @@ mod lease;
 mod limits;
 mod linger;
 mod listen;
+mod memory;
 mod metrics;
 mod peer;
 mod plane;

@@ -16,11 +16,12 @@ use tokio_util::task::TaskTracker;
 use crate::access_log::AccessLog;
 use crate::connection;
 use crate::listen::{self, Front};
+use crate::memory::Memory;
 use crate::stop::Stop;
 use crate::table::{Published, Reader};
 use crate::upstream::Pool;
 
-/// How often idle upstream connections are looked through.
+/// How often idle upstream connections are looked through, and memory.
 const SWEEP: Duration = Duration::from_secs(1);
 
 /// What a worker's requests share.
@@ -31,6 +32,7 @@ pub(crate) struct Worker {
     pub(crate) access_log: AccessLog,
     pub(crate) signaller: Signaller,
     pub(crate) stop: Stop,
+    pub(crate) memory: Rc<Memory>,
 }
 
 /// What a worker is told.
@@ -81,6 +83,7 @@ async fn work(start: Start) {
         access_log,
         signaller,
         stop: stop.clone(),
+        memory: Rc::default(),
     });
     let connections = TaskTracker::new();
     for (listener, front) in listeners {
@@ -100,7 +103,7 @@ async fn work(start: Start) {
         );
         tokio::task::spawn_local(accepting);
     }
-    tokio::task::spawn_local(sweep(worker.pool.clone()));
+    tokio::task::spawn_local(sweep(worker.clone()));
     tokio::task::spawn_local(read_mail(mail, worker.pool.clone()));
     stop.stopped().await;
     connections.close();
@@ -129,10 +132,11 @@ async fn accept(
     }
 }
 
-async fn sweep(pool: Rc<Pool>) {
+async fn sweep(worker: Rc<Worker>) {
     loop {
         tokio::time::sleep(SWEEP).await;
-        pool.sweep();
+        worker.pool.sweep();
+        worker.memory.give_back();
     }
 }
 

@@ -3,17 +3,22 @@
 
 use std::cell::Cell;
 use std::rc::Rc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+/// It is looked at so often, and the most in between counts: a load that comes and goes is no reason.
+const LOOK_EVERY: Duration = Duration::from_secs(10);
 /// When so many connections less are built than once were, the allocator is asked: each takes about 20 KiB.
-const MANY: usize = 256;
+const MANY: usize = 64;
 
 /// Counts one worker's connections for which hyper's part is built, and its streams.
 #[derive(Default)]
 pub(crate) struct Memory {
     built: Cell<usize>,
+    /// The most there have been since the last look.
+    lately: Cell<usize>,
     /// The most there have been since memory was given back.
-    most: Cell<usize>,
+    ever: Cell<usize>,
+    looked: Cell<Duration>,
 }
 
 /// One of them.
@@ -23,18 +28,24 @@ impl Memory {
     pub(crate) fn build(self: &Rc<Self>) -> Built {
         let built = self.built.get() + 1;
         self.built.set(built);
-        self.most.set(self.most.get().max(built));
+        self.lately.set(self.lately.get().max(built));
         Built(self.clone())
     }
 
     /// Gives back what is free, if that is much. To be called now and then.
-    pub(crate) fn give_back(&self) {
-        let (built, most) = (self.built.get(), self.most.get());
-        if most - built >= MANY {
-            self.most.set(built);
+    pub(crate) fn look(&self, now: Duration) {
+        if now < self.looked.get() + LOOK_EVERY {
+            return;
+        }
+        self.looked.set(now);
+        let lately = self.lately.replace(self.built.get());
+        let ever = self.ever.get().max(lately);
+        self.ever.set(ever);
+        if ever - lately >= MANY {
+            self.ever.set(lately);
             let began = Instant::now();
             trim();
-            tracing::debug!(took = ?began.elapsed(), most, built, "memory is given back");
+            tracing::debug!(took = ?began.elapsed(), before = ever, lately, "memory is given back");
         }
     }
 }
@@ -65,21 +76,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn memory_is_asked_back_once_after_many_have_ended() {
+    fn memory_is_asked_back_once_when_many_have_ended_for_a_while() {
         let memory = Rc::new(Memory::default());
+        let mut now = Duration::ZERO;
+        let mut ever_after = |memory: &Memory| {
+            now += LOOK_EVERY;
+            memory.look(now);
+            memory.ever.get()
+        };
         let mut built: Vec<Built> = (0..MANY + 10).map(|_| memory.build()).collect();
+        assert_eq!(ever_after(&memory), MANY + 10);
         built.truncate(11);
-        memory.give_back();
-        assert_eq!(memory.most.get(), MANY + 10, "not enough yet");
+        assert_eq!(ever_after(&memory), MANY + 10, "they were there lately");
+        assert_eq!(ever_after(&memory), MANY + 10, "not enough");
         built.truncate(10);
-        memory.give_back();
-        assert_eq!(memory.most.get(), 10);
-        drop(memory.build());
-        memory.give_back();
-        assert_eq!(
-            memory.most.get(),
-            11,
-            "the next ones are counted from there"
-        );
+        ever_after(&memory);
+        assert_eq!(ever_after(&memory), 10);
+        assert_eq!(ever_after(&memory), 10, "once");
     }
 }

@@ -14,6 +14,7 @@ use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio_util::task::TaskTracker;
 
 use crate::access_log::AccessLog;
+use crate::clock;
 use crate::connection;
 use crate::listen::{self, Front};
 use crate::memory::Memory;
@@ -136,7 +137,7 @@ async fn sweep(worker: Rc<Worker>) {
     loop {
         tokio::time::sleep(SWEEP).await;
         worker.pool.sweep();
-        worker.memory.give_back();
+        worker.memory.look(clock::now());
     }
 }
 

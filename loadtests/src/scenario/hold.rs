@@ -70,17 +70,26 @@ pub(super) fn order(verdict: &mut Verdict, seen: &Seen) {
     verdict.must(
         "first come, first served",
         format!("one came {worst:?} after a later one, at worst, in a release of {release:?}"),
-        worst <= ORDER_GRAIN || worst <= release * 3 / 4,
+        in_order(worst, release),
     );
 }
 
 /// The same where nothing but the door makes them wait, whatever order the app's own queue has: each is let go after those
 /// that came before it. (Whoever was with the app before it waited has come to the door later than it was sent.)
 pub(super) fn order_at_the_door(verdict: &mut Verdict, seen: &Seen) {
-    let worst = seen.findings.worst_let_go_overtaking;
+    let (worst, release) = (
+        seen.findings.worst_let_go_overtaking,
+        seen.findings.longest_release,
+    );
     verdict.must(
         "first come, first let go",
-        format!("one was let go {worst:?} after a later one, at worst"),
-        worst <= ORDER_GRAIN,
+        format!(
+            "one was let go {worst:?} after a later one, at worst, in a release of {release:?}"
+        ),
+        in_order(worst, release),
     );
+}
+
+fn in_order(worst: Duration, release: Duration) -> bool {
+    worst <= ORDER_GRAIN || worst <= release * 3 / 4
 }

@@ -245,11 +245,16 @@ pub(crate) fn rules(limits: &Limits, ahead: usize) -> http1::Builder {
     rules
         .half_close(true)
         .header_read_timeout(None)
-        // Room for a few that the policy does not count.
-        .max_headers(limits.fields + 5)
         .max_buf_size(limits.head_size + ahead);
+    if ahead > 0 || limits.fields > FIELDS_USUAL {
+        // Room for a few that the policy does not count.
+        rules.max_headers(limits.fields + 5);
+    }
     rules
 }
+
+/// For so many fields hyper has room without being asked; for a number that it is told, it allocates with each request.
+const FIELDS_USUAL: usize = 100;
 
 enum Outcome {
     Over,

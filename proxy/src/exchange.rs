@@ -36,7 +36,7 @@ pub(crate) struct Exchange {
 impl Exchange {
     pub(crate) fn new(
         request: Request<Incoming>,
-        peer: Peer,
+        peer: &Peer,
         trusted: &Trusted,
         limits: &Limits,
         received: Duration,

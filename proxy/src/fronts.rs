@@ -21,6 +21,8 @@ pub(crate) struct Origin {
     /// As far back as is believed.
     pub(crate) client: IpAddr,
     peer: IpAddr,
+    /// The same as text.
+    text: HeaderValue,
     /// None: nothing is believed.
     word: Option<Box<Word>>,
 }
@@ -39,20 +41,25 @@ struct Word {
 
 impl Origin {
     /// Reads what `peer` says in these fields, if it is trusted.
-    pub(crate) fn of(fields: &HeaderMap, peer: Peer, trusted: &Trusted) -> Self {
-        let address = peer.address;
+    pub(crate) fn of(fields: &HeaderMap, peer: &Peer, trusted: &Trusted) -> Self {
         if peer.trusted {
-            Self::believe(fields, address, trusted)
+            Self::believe(fields, peer, trusted)
         } else {
-            Self {
-                client: address,
-                peer: address,
-                word: None,
-            }
+            Self::alone(peer)
         }
     }
 
-    fn believe(fields: &HeaderMap, peer: IpAddr, trusted: &Trusted) -> Self {
+    /// The peer is the client.
+    fn alone(peer: &Peer) -> Self {
+        Self {
+            client: peer.address,
+            peer: peer.address,
+            text: peer.text.clone(),
+            word: None,
+        }
+    }
+
+    fn believe(fields: &HeaderMap, peer: &Peer, trusted: &Trusted) -> Self {
         let chain = forwarded::chain(fields.get_all(FORWARDED_FOR));
         let elements = forwarded::elements(fields.get_all(header::FORWARDED));
         let has_chain = fields.contains_key(FORWARDED_FOR);
@@ -79,9 +86,9 @@ impl Origin {
                 .or(value(said.host, policy::is_host)),
         };
         Self {
-            client: client.unwrap_or(peer),
-            peer,
+            client: client.unwrap_or(peer.address),
             word: Some(Box::new(word)),
+            ..Self::alone(peer)
         }
     }
 
@@ -94,26 +101,28 @@ impl Origin {
     /// Tells the app, instead of what stands there: `X-Forwarded-*` always, `Forwarded` if a front we trust began it.
     /// `scheme` is that of the connection, where no front says another.
     pub(crate) fn tell(&self, fields: &mut HeaderMap, scheme: &'static str) {
-        let peer = self.peer.to_string();
         let (asked, scheme) = (
             fields.get(header::HOST).cloned(),
             HeaderValue::from_static(scheme),
         );
+        let value = |said: Option<String>| HeaderValue::try_from(said?).ok();
         let (chain, forwarded, proto, host) = match &self.word {
-            None => (peer, None, scheme, asked),
-            Some(word) => (
-                joined(word.chain.iter().chain([&peer])).unwrap_or_default(),
-                word.forwarded
-                    .as_ref()
-                    .map(|said| format!("{said}, for={}", forwarded::node_of(self.peer))),
-                word.proto.clone().unwrap_or(scheme),
-                word.host.clone().or(asked),
-            ),
+            None => (Some(self.text.clone()), None, scheme, asked),
+            Some(word) => {
+                let peer = self.peer.to_string();
+                let node = || forwarded::node_of(self.peer);
+                let forwarded = word.forwarded.as_ref();
+                (
+                    value(joined(word.chain.iter().chain([&peer]))),
+                    value(forwarded.map(|said| format!("{said}, for={}", node()))),
+                    word.proto.clone().unwrap_or(scheme),
+                    word.host.clone().or(asked),
+                )
+            }
         };
-        put(fields, FORWARDED_FOR, HeaderValue::try_from(chain).ok());
+        put(fields, FORWARDED_FOR, chain);
         put(fields, FORWARDED_PROTO, Some(proto));
         put(fields, FORWARDED_HOST, host);
-        let forwarded = forwarded.and_then(|said| HeaderValue::try_from(said).ok());
         put(fields, header::FORWARDED, forwarded);
     }
 
@@ -205,7 +214,7 @@ mod tests {
 
     fn origin(peer: &str, lines: &[(&str, &str)]) -> Origin {
         let peer = Peer::new(peer.parse().unwrap(), &fronts());
-        Origin::of(&fields(lines), peer, &fronts())
+        Origin::of(&fields(lines), &peer, &fronts())
     }
 
     fn client(lines: &[(&str, &str)]) -> String {
@@ -387,7 +396,7 @@ mod tests {
                 lines.extend((!element.is_empty()).then_some(("forwarded", element)));
                 let told = |fields: &mut HeaderMap| {
                     let peer = Peer::new(peer.parse().unwrap(), &fronts());
-                    let origin = Origin::of(fields, peer, &fronts());
+                    let origin = Origin::of(fields, &peer, &fronts());
                     origin.tell(fields, "http");
                     let told = fields.clone();
                     origin.untell(fields);

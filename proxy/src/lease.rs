@@ -125,7 +125,7 @@ impl Leased {
     /// Whether it was the drain's end, not the app, that ended this request.
     pub(crate) fn is_cut(&self) -> bool {
         let release = self.release();
-        release.cut.is_cancelled() || (self.tunnel.get() && release.cut_tunnels.is_cancelled())
+        release.is_being_cut() || (self.tunnel.get() && release.cut_tunnels.is_cancelled())
     }
 }
 

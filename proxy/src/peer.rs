@@ -4,6 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use holdfast_config::Network;
+use http::HeaderValue;
 use tokio::net::TcpStream;
 
 use crate::connection;
@@ -26,9 +27,11 @@ impl Trusted {
 }
 
 /// Who is at the other end of a connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Peer {
     pub(crate) address: IpAddr,
+    /// Its address, as each of its requests tells it to the app.
+    pub(crate) text: HeaderValue,
     /// What it says of others is believed.
     pub(crate) trusted: bool,
 }
@@ -36,8 +39,13 @@ pub(crate) struct Peer {
 impl Peer {
     pub(crate) fn new(address: IpAddr, trusted: &Trusted) -> Self {
         let address = address.to_canonical();
-        let trusted = trusted.has(address);
-        Self { address, trusted }
+        // Digits, dots and colons: the fallback is never taken.
+        let text = HeaderValue::try_from(address.to_string());
+        Self {
+            address,
+            text: text.unwrap_or_else(|_| HeaderValue::from_static("")),
+            trusted: trusted.has(address),
+        }
     }
 
     /// Whom the header of a front names. That front copies octets, so the fields are those of the one it names.
@@ -97,7 +105,7 @@ mod tests {
         let trusted = Trusted::new(&[Network::parse("10.0.0.0/8").unwrap()]);
         let front = Peer::new("10.0.0.9".parse().unwrap(), &trusted);
         let behind = |source| {
-            let peer = Peer::behind(front, source, &trusted);
+            let peer = Peer::behind(front.clone(), source, &trusted);
             (peer.address.to_string(), peer.trusted)
         };
         let client = |text: &str| Source::Client(text.parse().unwrap());

@@ -313,7 +313,7 @@ impl DataPlane for Plane {
     fn cut(&self, app: &AppName, gate: GateId) {
         if let Some(live) = self.with(app, |entrance| entrance.find(gate)) {
             live.gate.close();
-            live.cut.cancel();
+            live.cut_all();
         }
     }
 

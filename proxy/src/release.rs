@@ -1,7 +1,8 @@
 //! A release as requests meet it: its gate, its instances, and what ends it.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::Ordering::{self, Acquire, Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::time::Duration;
 
 use http::HeaderValue;
@@ -26,7 +27,9 @@ pub(crate) struct LiveRelease {
     /// Counts the upstream connections, idle ones too.
     pub(crate) links: Gate,
     /// Ends every upstream connection, and with them the requests on them.
-    pub(crate) cut: CancellationToken,
+    cut: CancellationToken,
+    /// It does: to be asked with one load, where the token has a lock.
+    being_cut: AtomicBool,
     /// Ends the tunnels.
     pub(crate) cut_tunnels: CancellationToken,
     /// Other clients wait for its end: whatever is cut ends at once.
@@ -58,6 +61,7 @@ impl LiveRelease {
             links: Gate::new(workers),
             cut_tunnels: cut.child_token(),
             cut,
+            being_cut: AtomicBool::new(false),
             hurried: AtomicBool::new(false),
             counters,
         }
@@ -65,10 +69,22 @@ impl LiveRelease {
 }
 
 impl LiveRelease {
+    /// From now on its connections end.
+    pub(crate) fn cut_all(&self) {
+        // First: whoever is woken has to find it so.
+        self.being_cut.store(true, Ordering::Release);
+        self.cut.cancel();
+    }
+
     /// Resolves when one of its connections is to end.
     pub(crate) async fn cut(&self) {
         self.cut.cancelled().await;
         self.wait_for_its_moment().await;
+    }
+
+    /// Whether its connections are to end, each at its moment.
+    pub(crate) fn is_being_cut(&self) -> bool {
+        self.being_cut.load(Acquire)
     }
 
     /// Resolves when one of its tunnels is to end.

@@ -127,7 +127,7 @@ impl Conn {
     pub(crate) fn of_stream(of: &Self, stream: http2::Running) -> Self {
         Self {
             stream: Some(stream),
-            ..Self::new(of.worker.clone(), of.front.clone(), of.peer)
+            ..Self::new(of.worker.clone(), of.front.clone(), of.peer.clone())
         }
     }
 
@@ -137,8 +137,8 @@ impl Conn {
     }
 
     /// Who is at the other end.
-    pub(crate) fn peer(&self) -> Peer {
-        self.peer
+    pub(crate) fn peer(&self) -> &Peer {
+        &self.peer
     }
 
     /// What all clients of its listener meet.

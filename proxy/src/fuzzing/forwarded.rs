@@ -56,7 +56,7 @@ fn fields(octets: &[u8]) -> HeaderMap {
 }
 
 fn origin(fields: &HeaderMap, from: &str) -> Origin {
-    Origin::of(fields, peer(from), &trusted())
+    Origin::of(fields, &peer(from), &trusted())
 }
 
 /// The value of a field that the app gets once, or not at all.

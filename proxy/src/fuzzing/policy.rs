@@ -87,7 +87,7 @@ fn hear(
 fn exchange(request: Request<Incoming>, from: &str) -> Result<Exchange, Refused> {
     Exchange::new(
         request,
-        peer(from),
+        &peer(from),
         &trusted(),
         &Limits::default(),
         Duration::ZERO,

@@ -1,7 +1,10 @@
 //! One connection to an instance, counted from before the connect to the close.
 
+use std::future::poll_fn;
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::task::Poll;
 
 use hyper::rt::Executor;
 use swap_gate::Class;
@@ -27,11 +30,22 @@ impl Link {
         F: Future<Output: 'static> + 'static,
     {
         tokio::task::spawn_local(async move {
-            tokio::select! {
+            let mut task = pin!(task);
+            let mut cut = pin!(self.release.cut());
+            let mut watched = false;
+            poll_fn(|cx| {
                 // Its errors reach whoever waits for an answer on the connection.
-                _ = task => {}
-                () = self.release.cut() => {}
-            }
+                if task.as_mut().poll(cx).is_ready() {
+                    return Poll::Ready(());
+                }
+                // A task has one waker, so that once is enough as long as there is no cut.
+                if watched && !self.release.is_being_cut() {
+                    return Poll::Pending;
+                }
+                watched = true;
+                cut.as_mut().poll(cx)
+            })
+            .await;
         });
     }
 }

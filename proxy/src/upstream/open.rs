@@ -116,11 +116,9 @@ where
     Ok(sender)
 }
 
-/// How hyper speaks HTTP/1.1 with apps.
+/// How hyper speaks HTTP/1.1 with apps. An answer has at most 100 fields: for more hyper would allocate with each one.
 pub(crate) fn rules() -> http1::Builder {
     let mut rules = http1::Builder::new();
-    rules
-        .max_headers(256)
-        .max_buf_size(ANSWER_AHEAD_MAX as usize);
+    rules.max_buf_size(ANSWER_AHEAD_MAX as usize);
     rules
 }

@@ -1,0 +1,220 @@
+//! A workload, played: every proxy has its turn in every round, in an order that is drawn anew for each.
+
+use std::collections::BTreeMap;
+use std::io::Write as _;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use super::certificate::Certificate;
+use super::cli::Options;
+use super::hidden;
+use super::load::{Outcome, Plan};
+use super::origin::Addresses;
+use super::peers::{Back, Front, Peer, Place, Running, Setting, free_address};
+use super::trouble::{Trouble, While as _};
+use super::workload::Workload;
+
+/// What came of the rounds of one proxy.
+#[derive(Debug, Default)]
+pub(super) struct Rounds {
+    /// Closed loop.
+    pub(super) full: Vec<Outcome>,
+    /// Open loop.
+    pub(super) paced: Vec<Outcome>,
+    pub(super) differs: Vec<String>,
+}
+
+/// What came of a workload.
+#[derive(Debug)]
+pub(super) struct Played {
+    pub(super) workload: Workload,
+    pub(super) rows: Vec<(Peer, Rounds)>,
+    /// Requests a second at which latency was measured.
+    pub(super) rate: Option<f64>,
+    pub(super) absent: Vec<(Peer, String)>,
+}
+
+/// The origin. Dropping it ends it.
+pub(super) struct Origin {
+    child: Child,
+    addresses: Addresses,
+}
+
+impl Origin {
+    pub(super) fn start(core: usize, certificate: &Certificate) -> Result<Self, Trouble> {
+        let words = |why: serde_json::Error| Trouble::Words(format!("the origin: {why}"));
+        let certificate = serde_json::to_string(certificate).map_err(words)?;
+        let own = hidden::own().while_doing("this program")?;
+        let mut command = hidden::pinned(core, own);
+        let command = command
+            .arg(hidden::ORIGIN)
+            .arg(certificate)
+            .stdout(Stdio::piped());
+        let mut child = command.spawn().while_doing("the origin")?;
+        let output = child.stdout.take();
+        let mut line = String::new();
+        if let Some(output) = output {
+            let mut lines = std::io::BufReader::new(output);
+            std::io::BufRead::read_line(&mut lines, &mut line).while_doing("the origin")?;
+        }
+        let addresses = serde_json::from_str(&line).map_err(words)?;
+        Ok(Self { child, addresses })
+    }
+}
+
+impl Addresses {
+    /// Where `peer` finds what it is to speak to. The floor changes nothing: what comes in has to be understood there.
+    fn of(&self, peer: Peer, setting: Setting) -> SocketAddr {
+        let as_is = peer == Peer::Floor;
+        match (setting.front, setting.back) {
+            (Front::Tls, _) if as_is => self.tls,
+            (Front::Http2, _) if as_is => self.http2,
+            (_, Back::Http1) => self.http1,
+            (_, Back::Http2) => self.http2,
+        }
+    }
+}
+
+impl Drop for Origin {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+pub(super) struct Trial<'a> {
+    pub(super) options: &'a Options,
+    pub(super) origin: &'a Origin,
+    pub(super) directory: &'a Path,
+    pub(super) certificate: &'a Certificate,
+    pub(super) peers: &'a [Peer],
+}
+
+impl Trial<'_> {
+    /// Plays `workload` with everybody who can do it.
+    pub(super) fn play(&self, workload: Workload) -> Result<Played, Trouble> {
+        let mut proxies: Vec<(Peer, Running)> = Vec::new();
+        let mut absent = Vec::new();
+        for &peer in self.peers {
+            if let Some(why) = peer.lacks(workload.setting()) {
+                absent.push((peer, why.to_owned()));
+                continue;
+            }
+            match self.start(peer, workload) {
+                Ok(running) => proxies.push((peer, running)),
+                Err(why) => absent.push((peer, why.to_string())),
+            }
+        }
+        let mut rows: BTreeMap<usize, Rounds> = BTreeMap::new();
+        let mut random = fastrand::Rng::with_seed(self.options.seed);
+        let mut order: Vec<usize> = (0..proxies.len()).collect();
+        for _ in 0..self.options.rounds {
+            random.shuffle(&mut order);
+            for &place in &order {
+                let outcome = self.turn(workload, &proxies[place].1, None, random.u64(..))?;
+                rows.entry(place).or_default().full.push(outcome);
+            }
+        }
+        let rate = self.rate(&proxies, &rows);
+        for _ in 0..if rate.is_some() {
+            self.options.rounds
+        } else {
+            0
+        } {
+            random.shuffle(&mut order);
+            // All of them meet the same times in a round.
+            let seed = random.u64(..);
+            for &place in &order {
+                let outcome = self.turn(workload, &proxies[place].1, rate, seed)?;
+                rows.entry(place).or_default().paced.push(outcome);
+            }
+        }
+        let rows = proxies
+            .into_iter()
+            .enumerate()
+            .map(|(place, (peer, running))| {
+                let mut rounds = rows.remove(&place).unwrap_or_default();
+                rounds.differs.clone_from(&running.differs);
+                (peer, rounds)
+            });
+        Ok(Played {
+            workload,
+            rows: rows.collect(),
+            rate,
+            absent,
+        })
+    }
+
+    fn start(&self, peer: Peer, workload: Workload) -> Result<Running, Trouble> {
+        let directory = self.directory.join(workload.name()).join(peer.name());
+        peer.start(&Place {
+            core: self.options.proxy_core,
+            listen: free_address().while_doing("no free port")?,
+            origin: self.origin.addresses.of(peer, workload.setting()),
+            directory: &directory,
+            setting: workload.setting(),
+            certificate: self.certificate,
+            programs: &self.options.programs,
+        })
+    }
+
+    fn turn(
+        &self,
+        workload: Workload,
+        proxy: &Running,
+        rate: Option<f64>,
+        seed: u64,
+    ) -> Result<Outcome, Trouble> {
+        let millis = |it: std::time::Duration| u64::try_from(it.as_millis()).unwrap_or(u64::MAX);
+        let plan = Plan {
+            target: proxy.address,
+            manner: workload.manner(),
+            ask: workload.ask(),
+            certificate: self.certificate.certificate.clone(),
+            connections: workload.connections(),
+            hosts: workload.setting().hosts,
+            rate,
+            warm_ms: millis(self.options.warm),
+            window_ms: millis(self.options.window),
+            proxy: proxy.process(),
+            origin: self.origin.child.id(),
+            seed,
+        };
+        let own = hidden::own().while_doing("this program")?;
+        load(hidden::pinned(self.options.load_core, own), &plan)
+    }
+
+    /// Half of what the slowest of the three does that everybody knows.
+    fn rate(&self, proxies: &[(Peer, Running)], rows: &BTreeMap<usize, Rounds>) -> Option<f64> {
+        if !self.options.latency {
+            return None;
+        }
+        if let Some(rate) = self.options.rate {
+            return Some(f64::from(rate));
+        }
+        let known = [Peer::Holdfast, Peer::Haproxy, Peer::Nginx];
+        let all = proxies.iter().enumerate();
+        let rates = all.filter(|(_, (peer, _))| known.contains(peer));
+        let rates = rates.filter_map(|(place, _)| {
+            let rates: Vec<f64> = rows.get(&place)?.full.iter().map(Outcome::rate).collect();
+            super::statistics::median(&rates)
+        });
+        let slowest = rates.reduce(f64::min)? / 2.0;
+        (slowest >= 1.0).then_some(slowest)
+    }
+}
+
+/// Has a process do what the plan says.
+fn load(mut command: Command, plan: &Plan) -> Result<Outcome, Trouble> {
+    let text = serde_json::to_string(plan).map_err(|why| Trouble::Words(why.to_string()))?;
+    let command = command.arg(hidden::LOAD);
+    let command = command.stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut child = command.spawn().while_doing("the load")?;
+    if let Some(mut input) = child.stdin.take() {
+        input.write_all(text.as_bytes()).while_doing("the load")?;
+    }
+    let output = child.wait_with_output().while_doing("the load")?;
+    serde_json::from_slice(&output.stdout)
+        .map_err(|why| Trouble::Words(format!("the load: {}, {why}", output.status)))
+}

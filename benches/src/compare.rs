@@ -60,6 +60,9 @@ fn play(cli: &Cli) -> Result<bool, Trouble> {
         list(&options)?;
         return Ok(true);
     }
+    if options.proxy_core == options.load_core {
+        say("one core for all of them: figures to look at, not to cite");
+    }
     let (mut versions, mut present) = (Vec::new(), Vec::new());
     for &peer in &options.peers {
         match peer.version(&options.programs) {

@@ -1,9 +1,9 @@
 //! The floor: octets go from one socket to the other, and nothing is read in them. No proxy can do with less.
 
 use std::io::{self, Read as _, Write as _};
-use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpStream};
 
-use super::poller::{Event, Events, Interest, Poller};
+use super::poller::{self, Event, Events, Interest, Poller};
 
 /// Read at once.
 const BUFFER: usize = 64 * 1024;
@@ -12,8 +12,7 @@ const LISTENER: u64 = u64::MAX;
 
 /// Forwards until it is killed.
 pub(super) fn run(listen: SocketAddr, origin: SocketAddr) -> io::Result<()> {
-    let listener = TcpListener::bind(listen)?;
-    listener.set_nonblocking(true)?;
+    let listener = poller::listen(listen)?;
     let mut floor = Floor {
         poller: Poller::new()?,
         pairs: Vec::new(),

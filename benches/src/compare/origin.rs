@@ -7,10 +7,11 @@ mod elsewise;
 mod http1;
 
 use std::io::{self, Write as _};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::thread;
 
 use super::certificate::Certificate;
+use super::poller;
 
 use serde::{Deserialize, Serialize};
 
@@ -24,7 +25,7 @@ pub(super) struct Addresses {
 
 /// Serves until it is killed.
 pub(super) fn run(certificate: Certificate) -> io::Result<()> {
-    let free = || TcpListener::bind((Ipv4Addr::LOCALHOST, 0));
+    let free = || poller::listen((Ipv4Addr::LOCALHOST, 0).into());
     let (http1, http2, tls) = (free()?, free()?, free()?);
     let addresses = Addresses {
         http1: http1.local_addr()?,

@@ -154,7 +154,7 @@ impl Peer {
         (self == Self::Nginx && http2).then_some("it does not speak HTTP/2 to origins")
     }
 
-    /// Starts it and waits until it answers; says what it does otherwise than asked.
+    /// Starts it and waits until it takes connections.
     pub(super) fn start(self, place: &Place<'_>) -> Result<Running, Trouble> {
         fs::create_dir_all(place.directory).while_doing("a directory for a proxy")?;
         let configured = match self {
@@ -176,10 +176,6 @@ impl Peer {
         };
         let mut running = start.now()?;
         running.wait()?;
-        // With TLS and HTTP/2 it does the same work, by the same configuration.
-        if self != Self::Floor && place.setting.front == Front::Plain {
-            running.differs = check::differs(place.listen, &load::host(0));
-        }
         Ok(running)
     }
 }

@@ -1,13 +1,28 @@
 //! epoll, as little of it as the floor, the origin and the load need.
 
 use std::io;
+use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
 
 use rustix::event::{Timespec, epoll};
 use rustix::fd::{AsFd, OwnedFd};
+use socket2::{Domain, Socket, Type};
 
 /// So many events are taken at once.
 const EVENTS: usize = 512;
+
+/// So many connections may wait to be accepted: thousands come at once.
+const BACKLOG: i32 = 4096;
+
+/// Listens, without ever waiting for who connects. (The standard library's queue is too short.)
+pub(super) fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
+    socket.set_reuse_address(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    socket.set_nonblocking(true)?;
+    Ok(socket.into())
+}
 
 /// What sockets are waited for with.
 pub(super) struct Poller(OwnedFd);

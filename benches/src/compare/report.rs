@@ -14,6 +14,8 @@ use super::workload::Unit;
 
 /// A proxy that is less busy than this has been waiting for the load.
 const BUSY_MIN: f64 = 0.9;
+/// Of the fixed rate. One who answers less is behind more and more, and latencies only say for how long it was tried.
+const KEPT_MIN: f64 = 0.95;
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Report {
@@ -130,7 +132,7 @@ impl Table {
             let ratio = |other: &Option<Vec<f64>>| {
                 statistics::ratio(costs.as_deref()?, other.as_deref()?, seed)
             };
-            let figures = rounds.figures().map(|figures| Figures {
+            let figures = rounds.figures(played.rate).map(|figures| Figures {
                 to_floor: ratio(&floor),
                 to_best: ratio(&best),
                 ..figures
@@ -170,7 +172,7 @@ impl Rounds {
         all.then(|| self.full.iter().map(Outcome::cpu_us).collect())
     }
 
-    fn figures(&self) -> Option<Figures> {
+    fn figures(&self, rate: Option<f64>) -> Option<Figures> {
         let costs = self.costs()?;
         let over = |what: fn(&Outcome) -> f64, outcomes: &[Outcome]| -> Vec<f64> {
             outcomes.iter().map(what).collect()
@@ -188,6 +190,7 @@ impl Rounds {
                 p999: latency(|it| it.p999)?,
             })
         });
+        let kept = over(Outcome::rate, &self.paced);
         Some(Figures {
             cpu_us: Summary::of(&costs)?,
             rate: Summary::of(&over(Outcome::rate, &self.full))?,
@@ -197,8 +200,9 @@ impl Rounds {
             to_floor: None,
             to_best: None,
             paced_cpu_us: Summary::of(&over(Outcome::cpu_us, &self.paced)),
-            // Half a second behind in the median is no latency but a queue.
-            overloaded: latency_us.is_some_and(|it| it.p50 > 500_000.0),
+            overloaded: statistics::median(&kept)
+                .zip(rate)
+                .is_some_and(|(kept, rate)| kept < KEPT_MIN * rate),
             latency_us,
         })
     }

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
+use std::time::{Duration, Instant};
 
 use super::certificate::Certificate;
 use super::cli::Options;
@@ -14,6 +15,11 @@ use super::origin::Addresses;
 use super::peers::{Back, Front, Peer, Place, Running, Setting, free_address};
 use super::trouble::{Trouble, While as _};
 use super::workload::Workload;
+
+/// How long a proxy may take until it answers as it should.
+const READY_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long it is tried each time.
+const READY_WINDOW_MS: u64 = 50;
 
 /// What came of the rounds of one proxy.
 #[derive(Debug, Default)]
@@ -112,7 +118,8 @@ impl Trial<'_> {
         for _ in 0..self.options.rounds {
             random.shuffle(&mut order);
             for &place in &order {
-                let outcome = self.turn(workload, &proxies[place].1, None, random.u64(..))?;
+                let outcome =
+                    self.load(&self.plan(workload, &proxies[place].1, None, random.u64(..)))?;
                 rows.entry(place).or_default().full.push(outcome);
             }
         }
@@ -126,7 +133,7 @@ impl Trial<'_> {
             // All of them meet the same times in a round.
             let seed = random.u64(..);
             for &place in &order {
-                let outcome = self.turn(workload, &proxies[place].1, rate, seed)?;
+                let outcome = self.load(&self.plan(workload, &proxies[place].1, rate, seed))?;
                 rows.entry(place).or_default().paced.push(outcome);
             }
         }
@@ -146,9 +153,10 @@ impl Trial<'_> {
         })
     }
 
+    /// Starts a proxy, and waits until it answers as it should.
     fn start(&self, peer: Peer, workload: Workload) -> Result<Running, Trouble> {
         let directory = self.directory.join(workload.name()).join(peer.name());
-        peer.start(&Place {
+        let mut running = peer.start(&Place {
             core: self.options.proxy_core,
             listen: free_address().while_doing("no free port")?,
             origin: self.origin.addresses.of(peer, workload.setting()),
@@ -156,18 +164,34 @@ impl Trial<'_> {
             setting: workload.setting(),
             certificate: self.certificate,
             programs: &self.options.programs,
-        })
+        })?;
+        let began = Instant::now();
+        let few = Plan {
+            connections: 1,
+            warm_ms: 0,
+            window_ms: READY_WINDOW_MS,
+            ..self.plan(workload, &running, None, self.options.seed)
+        };
+        loop {
+            let outcome = self.load(&few)?;
+            if outcome.errors == 0 && outcome.answered > 0 {
+                break;
+            }
+            if began.elapsed() > READY_TIMEOUT {
+                let why = outcome.first_error.unwrap_or_default();
+                return Err(Trouble::Words(format!("no answer as it should be: {why}")));
+            }
+        }
+        // With TLS and HTTP/2 it does the same work, by the same configuration.
+        if peer != Peer::Floor && workload.setting().front == Front::Plain {
+            running.check();
+        }
+        Ok(running)
     }
 
-    fn turn(
-        &self,
-        workload: Workload,
-        proxy: &Running,
-        rate: Option<f64>,
-        seed: u64,
-    ) -> Result<Outcome, Trouble> {
-        let millis = |it: std::time::Duration| u64::try_from(it.as_millis()).unwrap_or(u64::MAX);
-        let plan = Plan {
+    fn plan(&self, workload: Workload, proxy: &Running, rate: Option<f64>, seed: u64) -> Plan {
+        let millis = |it: Duration| u64::try_from(it.as_millis()).unwrap_or(u64::MAX);
+        Plan {
             target: proxy.address,
             manner: workload.manner(),
             ask: workload.ask(),
@@ -180,9 +204,23 @@ impl Trial<'_> {
             proxy: proxy.process(),
             origin: self.origin.child.id(),
             seed,
-        };
+        }
+    }
+
+    /// Has a process do what the plan says.
+    fn load(&self, plan: &Plan) -> Result<Outcome, Trouble> {
         let own = hidden::own().while_doing("this program")?;
-        load(hidden::pinned(self.options.load_core, own), &plan)
+        let text = serde_json::to_string(plan).map_err(|why| Trouble::Words(why.to_string()))?;
+        let mut command = hidden::pinned(self.options.load_core, own);
+        let command = command.arg(hidden::LOAD);
+        let command = command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = command.spawn().while_doing("the load")?;
+        if let Some(mut input) = child.stdin.take() {
+            input.write_all(text.as_bytes()).while_doing("the load")?;
+        }
+        let output = child.wait_with_output().while_doing("the load")?;
+        serde_json::from_slice(&output.stdout)
+            .map_err(|why| Trouble::Words(format!("the load: {}, {why}", output.status)))
     }
 
     /// Half of what the slowest of the three does that everybody knows.
@@ -203,18 +241,4 @@ impl Trial<'_> {
         let slowest = rates.reduce(f64::min)? / 2.0;
         (slowest >= 1.0).then_some(slowest)
     }
-}
-
-/// Has a process do what the plan says.
-fn load(mut command: Command, plan: &Plan) -> Result<Outcome, Trouble> {
-    let text = serde_json::to_string(plan).map_err(|why| Trouble::Words(why.to_string()))?;
-    let command = command.arg(hidden::LOAD);
-    let command = command.stdin(Stdio::piped()).stdout(Stdio::piped());
-    let mut child = command.spawn().while_doing("the load")?;
-    if let Some(mut input) = child.stdin.take() {
-        input.write_all(text.as_bytes()).while_doing("the load")?;
-    }
-    let output = child.wait_with_output().while_doing("the load")?;
-    serde_json::from_slice(&output.stdout)
-        .map_err(|why| Trouble::Words(format!("the load: {}, {why}", output.status)))
 }

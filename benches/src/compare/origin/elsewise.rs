@@ -28,11 +28,7 @@ pub(super) fn serve(
         .enable_all()
         .build()?;
     runtime.block_on(async {
-        let listener = |it: std::net::TcpListener| {
-            it.set_nonblocking(true)?;
-            TcpListener::from_std(it)
-        };
-        let (http2, tls) = (listener(http2)?, listener(tls)?);
+        let (http2, tls) = (TcpListener::from_std(http2)?, TcpListener::from_std(tls)?);
         loop {
             tokio::select! {
                 Ok((stream, _)) = http2.accept() => {

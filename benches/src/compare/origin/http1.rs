@@ -13,7 +13,6 @@ const LISTENER: u64 = u64::MAX;
 const BUFFER: usize = 64 * 1024;
 
 pub(super) fn serve(listener: TcpListener) -> io::Result<()> {
-    listener.set_nonblocking(true)?;
     let poller = Poller::new()?;
     poller.add(&listener, LISTENER, Interest::Level)?;
     let mut origin = Origin {

@@ -7,7 +7,9 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::super::load;
 use super::super::trouble::{Trouble, While as _};
+use super::check;
 
 /// How long a proxy may take to be there.
 const START_TIMEOUT: Duration = Duration::from_secs(30);
@@ -52,6 +54,11 @@ impl Running {
     /// Its process: each of them serves in the one that was started.
     pub(crate) fn process(&self) -> u32 {
         self.child.id()
+    }
+
+    /// Looks whether it does all the work, over HTTP/1.1 in the clear.
+    pub(crate) fn check(&mut self) {
+        self.differs = check::differs(self.address, &load::host(0));
     }
 
     /// Waits until it takes connections.

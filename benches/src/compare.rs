@@ -33,7 +33,7 @@ use cli::{Cli, Options};
 use machine::Machine;
 use peers::Peer;
 use report::{Report, Table, Version};
-use trial::{Origin, Trial};
+use trial::Trial;
 use trouble::{Trouble, While as _};
 use workload::Workload;
 
@@ -79,10 +79,8 @@ fn play(cli: &Cli) -> Result<bool, Trouble> {
     let directory = tempfile::tempdir().while_doing("a directory")?;
     let certificate = Certificate::make(&load::host(0), directory.path());
     let certificate = certificate.while_doing("a certificate")?;
-    let origin = Origin::start(options.load_core, &certificate)?;
     let trial = Trial {
         options: &options,
-        origin: &origin,
         directory: directory.path(),
         certificate: &certificate,
         peers: &present,

@@ -71,6 +71,8 @@ pub(super) struct Figures {
     pub(super) load_was_the_limit: bool,
     /// Memory after the last round.
     pub(super) resident_kib: u64,
+    /// Milliseconds of a core that it takes each second while nobody asks. They are in `cpu_us` too.
+    pub(super) idle_ms: f64,
     pub(super) to_floor: Option<Ratio>,
     /// To the one of the others that takes least time.
     pub(super) to_best: Option<Ratio>,
@@ -197,6 +199,7 @@ impl Rounds {
             busy,
             load_was_the_limit: busy < BUSY_MIN,
             resident_kib: self.all().last().map_or(0, |it| it.resident_kib),
+            idle_ms: self.idle_ms,
             to_floor: None,
             to_best: None,
             paced_cpu_us: Summary::of(&over(Outcome::cpu_us, &self.paced)),

@@ -1,10 +1,11 @@
 //! A workload, played: every proxy has its turn in every round, in an order that is drawn anew for each.
 
 use std::collections::BTreeMap;
-use std::io::Write as _;
+use std::io::{self, Write as _};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Stdio};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use super::certificate::Certificate;
@@ -14,10 +15,13 @@ use super::load::{Outcome, Plan};
 use super::origin::Addresses;
 use super::peers::{Back, Front, Peer, Place, Running, Setting, free_address};
 use super::trouble::{Trouble, While as _};
+use super::usage::Usage;
 use super::workload::Workload;
 
 /// How long a proxy may take until it answers as it should.
 const READY_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long nobody asks before the rounds begin.
+const IDLE: Duration = Duration::from_secs(1);
 /// How long it is tried each time.
 const READY_WINDOW_MS: u64 = 50;
 
@@ -28,6 +32,8 @@ pub(super) struct Rounds {
     pub(super) full: Vec<Outcome>,
     /// Open loop.
     pub(super) paced: Vec<Outcome>,
+    /// What it takes of a core while nobody asks, in milliseconds a second.
+    pub(super) idle_ms: f64,
     pub(super) differs: Vec<String>,
 }
 
@@ -41,14 +47,15 @@ pub(super) struct Played {
     pub(super) absent: Vec<(Peer, String)>,
 }
 
-/// The origin. Dropping it ends it.
-pub(super) struct Origin {
+/// An origin. Dropping it ends it. Each proxy has one of its own: together they keep more connections than one process
+/// may have, and those who have no turn cost nothing.
+struct Origin {
     child: Child,
     addresses: Addresses,
 }
 
 impl Origin {
-    pub(super) fn start(core: usize, certificate: &Certificate) -> Result<Self, Trouble> {
+    fn start(core: usize, certificate: &Certificate) -> Result<Self, Trouble> {
         let words = |why: serde_json::Error| Trouble::Words(format!("the origin: {why}"));
         let certificate = serde_json::to_string(certificate).map_err(words)?;
         let own = hidden::own().while_doing("this program")?;
@@ -89,9 +96,32 @@ impl Drop for Origin {
     }
 }
 
+/// A proxy, and what is behind it.
+struct Pair {
+    proxy: Running,
+    origin: Origin,
+}
+
+/// Looks on for a while without asking.
+fn idle(proxies: &[(Peer, Pair)]) -> Result<BTreeMap<usize, Rounds>, Trouble> {
+    let usages = || -> io::Result<Vec<Usage>> {
+        let processes = proxies.iter().map(|(_, pair)| pair.proxy.process());
+        processes.map(Usage::of).collect()
+    };
+    let began = Instant::now();
+    let before = usages().while_doing("a proxy's time")?;
+    thread::sleep(IDLE);
+    let after = usages().while_doing("a proxy's time")?;
+    let seconds = began.elapsed().as_secs_f64();
+    let rounds = before.into_iter().zip(after).map(|(before, after)| Rounds {
+        idle_ms: (after - before).cpu_ns as f64 / 1e6 / seconds,
+        ..Rounds::default()
+    });
+    Ok(rounds.enumerate().collect())
+}
+
 pub(super) struct Trial<'a> {
     pub(super) options: &'a Options,
-    pub(super) origin: &'a Origin,
     pub(super) directory: &'a Path,
     pub(super) certificate: &'a Certificate,
     pub(super) peers: &'a [Peer],
@@ -100,7 +130,7 @@ pub(super) struct Trial<'a> {
 impl Trial<'_> {
     /// Plays `workload` with everybody who can do it.
     pub(super) fn play(&self, workload: Workload) -> Result<Played, Trouble> {
-        let mut proxies: Vec<(Peer, Running)> = Vec::new();
+        let mut proxies: Vec<(Peer, Pair)> = Vec::new();
         let mut absent = Vec::new();
         for &peer in self.peers {
             if let Some(why) = peer.lacks(workload.setting()) {
@@ -108,11 +138,11 @@ impl Trial<'_> {
                 continue;
             }
             match self.start(peer, workload) {
-                Ok(running) => proxies.push((peer, running)),
+                Ok(pair) => proxies.push((peer, pair)),
                 Err(why) => absent.push((peer, why.to_string())),
             }
         }
-        let mut rows: BTreeMap<usize, Rounds> = BTreeMap::new();
+        let mut rows = idle(&proxies)?;
         let mut random = fastrand::Rng::with_seed(self.options.seed);
         let mut order: Vec<usize> = (0..proxies.len()).collect();
         for _ in 0..self.options.rounds {
@@ -140,9 +170,9 @@ impl Trial<'_> {
         let rows = proxies
             .into_iter()
             .enumerate()
-            .map(|(place, (peer, running))| {
+            .map(|(place, (peer, pair))| {
                 let mut rounds = rows.remove(&place).unwrap_or_default();
-                rounds.differs.clone_from(&running.differs);
+                rounds.differs.clone_from(&pair.proxy.differs);
                 (peer, rounds)
             });
         Ok(Played {
@@ -154,23 +184,25 @@ impl Trial<'_> {
     }
 
     /// Starts a proxy, and waits until it answers as it should.
-    fn start(&self, peer: Peer, workload: Workload) -> Result<Running, Trouble> {
+    fn start(&self, peer: Peer, workload: Workload) -> Result<Pair, Trouble> {
+        let origin = Origin::start(self.options.load_core, self.certificate)?;
         let directory = self.directory.join(workload.name()).join(peer.name());
-        let mut running = peer.start(&Place {
+        let proxy = peer.start(&Place {
             core: self.options.proxy_core,
             listen: free_address().while_doing("no free port")?,
-            origin: self.origin.addresses.of(peer, workload.setting()),
+            origin: origin.addresses.of(peer, workload.setting()),
             directory: &directory,
             setting: workload.setting(),
             certificate: self.certificate,
             programs: &self.options.programs,
         })?;
+        let mut pair = Pair { proxy, origin };
         let began = Instant::now();
         let few = Plan {
             connections: 1,
             warm_ms: 0,
             window_ms: READY_WINDOW_MS,
-            ..self.plan(workload, &running, None, self.options.seed)
+            ..self.plan(workload, &pair, None, self.options.seed)
         };
         loop {
             let outcome = self.load(&few)?;
@@ -184,15 +216,15 @@ impl Trial<'_> {
         }
         // With TLS and HTTP/2 it does the same work, by the same configuration.
         if peer != Peer::Floor && workload.setting().front == Front::Plain {
-            running.check();
+            pair.proxy.check();
         }
-        Ok(running)
+        Ok(pair)
     }
 
-    fn plan(&self, workload: Workload, proxy: &Running, rate: Option<f64>, seed: u64) -> Plan {
+    fn plan(&self, workload: Workload, pair: &Pair, rate: Option<f64>, seed: u64) -> Plan {
         let millis = |it: Duration| u64::try_from(it.as_millis()).unwrap_or(u64::MAX);
         Plan {
-            target: proxy.address,
+            target: pair.proxy.address,
             manner: workload.manner(),
             ask: workload.ask(),
             certificate: self.certificate.certificate.clone(),
@@ -201,8 +233,8 @@ impl Trial<'_> {
             rate,
             warm_ms: millis(self.options.warm),
             window_ms: millis(self.options.window),
-            proxy: proxy.process(),
-            origin: self.origin.child.id(),
+            proxy: pair.proxy.process(),
+            origin: pair.origin.child.id(),
             seed,
         }
     }
@@ -224,7 +256,7 @@ impl Trial<'_> {
     }
 
     /// Half of what the slowest of the three does that everybody knows.
-    fn rate(&self, proxies: &[(Peer, Running)], rows: &BTreeMap<usize, Rounds>) -> Option<f64> {
+    fn rate(&self, proxies: &[(Peer, Pair)], rows: &BTreeMap<usize, Rounds>) -> Option<f64> {
         if !self.options.latency {
             return None;
         }

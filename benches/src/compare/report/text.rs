@@ -34,8 +34,8 @@ fn write_table(text: &mut String, table: &Table) {
     let per_second = format!("{}/s", table.unit);
     let _ = write!(
         text,
-        "  {:<13} {unit:>10} {:>17}  {:>18}  {:>18} {per_second:>10} {:>5} {:>8}",
-        "", "", "× floor [95 %]", "× best [95 %]", "busy", "MiB"
+        "  {:<13} {unit:>10} {:>17}  {:>18}  {:>18} {per_second:>10} {:>5} {:>9} {:>8}",
+        "", "", "× floor [95 %]", "× best [95 %]", "busy", "idle ms/s", "MiB"
     );
     let _ = match table.rate {
         Some(rate) => writeln!(
@@ -84,12 +84,13 @@ fn write_figures(text: &mut String, figures: &Figures, rate: Option<f64>) {
     let star = if figures.load_was_the_limit { "*" } else { " " };
     let _ = write!(
         text,
-        " {:>10.2} {spread:>17}  {:>18}  {:>18} {:>9.0}{star} {:>4.0}% {:>8.1}",
+        " {:>10.2} {spread:>17}  {:>18}  {:>18} {:>9.0}{star} {:>4.0}% {:>9.1} {:>8.1}",
         cpu.median,
         ratio(&figures.to_floor),
         ratio(&figures.to_best),
         figures.rate.median,
         figures.busy * 100.0,
+        figures.idle_ms,
         figures.resident_kib as f64 / 1024.0,
     );
     if let (Some(rate), Some(paced), Some(latency)) =

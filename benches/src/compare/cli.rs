@@ -134,7 +134,7 @@ fn cores() -> (usize, usize) {
     };
     let mut cores = (0..CpuSet::MAX_CPU).filter(|core| ours.is_set(*core));
     let first = cores.next().unwrap_or(0);
-    (first, cores.last().unwrap_or(first))
+    (first, cores.next_back().unwrap_or(first))
 }
 
 /// At least a hundredth, at most ten minutes.

@@ -14,22 +14,25 @@ use super::watch::Watch;
 use super::{Ask, Manner, Outcome, Plan};
 
 const BUFFER: usize = 256 * 1024;
+/// So many connections are opened at once, among the answers of those before: thousands in one moment are another test.
+const RAMP: usize = 16;
 /// Until a connection that has failed is tried again in a closed loop.
 const AGAIN: Duration = Duration::from_millis(10);
 
 pub(super) fn run(plan: &Plan) -> io::Result<Outcome> {
     let mut load = Load::new(plan)?;
-    for place in 0..plan.connections {
-        load.connections.push(Connection::new(place % plan.hosts));
-        load.open(place)?;
-    }
-    let began = Instant::now();
-    load.watch = Watch::new(plan)?;
-    load.schedule = plan.rate.map(|rate| Schedule::new(rate, plan.seed, began));
-    for place in 0..plan.connections {
-        load.next(place);
-    }
     let mut events = Events::new();
+    while load.connections.len() < plan.connections {
+        for place in load.connections.len()..plan.connections.min(load.connections.len() + RAMP) {
+            load.connections.push(Connection::new(place % plan.hosts));
+            load.open(place)?;
+            load.next(place);
+        }
+        load.turn(&mut events, Duration::ZERO)?;
+    }
+    load.watch = Watch::new(plan)?;
+    let now = Instant::now();
+    load.schedule = plan.rate.map(|rate| Schedule::new(rate, plan.seed, now));
     loop {
         let now = Instant::now();
         if load.watch.turn(now)? {
@@ -37,10 +40,7 @@ pub(super) fn run(plan: &Plan) -> io::Result<Outcome> {
         }
         load.start_due(now);
         let until = load.looks_at(now).saturating_duration_since(now);
-        load.poller.wait(&mut events, Some(until))?;
-        for event in events.drain() {
-            load.happened(event);
-        }
+        load.turn(&mut events, until)?;
     }
     load.count_overdue();
     load.watch.outcome()
@@ -116,6 +116,15 @@ impl<'p> Load<'p> {
             watch: Watch::new(plan)?,
             buffer: vec![0; BUFFER],
         })
+    }
+
+    /// Waits for events, for so long at most, and does what they ask for.
+    fn turn(&mut self, events: &mut Events, timeout: Duration) -> io::Result<()> {
+        self.poller.wait(events, Some(timeout))?;
+        for event in events.drain() {
+            self.happened(event);
+        }
+        Ok(())
     }
 
     fn open(&mut self, place: usize) -> io::Result<()> {

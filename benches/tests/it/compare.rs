@@ -1,11 +1,12 @@
 //! `compare` in small: it has to run to its end and have figures, whatever they are here.
 
 use std::fs;
+use std::io;
 use std::process::{Command, Output};
 
-fn compare(arguments: &[&str]) -> Output {
+fn compare(arguments: &[&str]) -> io::Result<Output> {
     let mut command = Command::new(env!("CARGO_BIN_EXE_compare"));
-    command.args(arguments).output().unwrap()
+    command.args(arguments).output()
 }
 
 #[test]
@@ -25,7 +26,8 @@ fn the_floor_and_holdfast_get_figures() {
         "--peer=holdfast",
         &format!("--json={}", json.display()),
         &format!("--svg={}", svg.display()),
-    ]);
+    ])
+    .unwrap();
     let text = String::from_utf8_lossy(&output.stdout);
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{text}\n{said}");
@@ -46,7 +48,7 @@ fn the_floor_and_holdfast_get_figures() {
 
 #[test]
 fn what_there_is_can_be_asked_for() {
-    let output = compare(&["--list"]);
+    let output = compare(&["--list"]).unwrap();
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(text.contains("connections-8000") && text.contains("in this program"));
 }

@@ -106,7 +106,9 @@ fn main() -> ExitCode {
         arguments.next(),
         arguments.next().map(|text| text.parse::<SocketAddr>()),
     ) else {
-        eprintln!("usage: compare-pingora LISTEN ORIGIN [h2c-front] [h2c-back] [tls=C,K] [hosts=F]");
+        eprintln!(
+            "usage: compare-pingora LISTEN ORIGIN [h2c-front] [h2c-back] [tls=C,K] [hosts=F]"
+        );
         return ExitCode::from(2);
     };
     let options: Vec<String> = arguments.collect();

@@ -16,6 +16,8 @@ use super::{Ask, Manner, Outcome, Plan};
 const BUFFER: usize = 256 * 1024;
 /// So many connections are opened at once, among the answers of those before: thousands in one moment are another test.
 const RAMP: usize = 16;
+/// Who has not answered by then is measured all the same.
+const RAMP_TIMEOUT: Duration = Duration::from_secs(10);
 /// Until a connection that has failed is tried again in a closed loop.
 const AGAIN: Duration = Duration::from_millis(10);
 
@@ -26,9 +28,17 @@ pub(super) fn run(plan: &Plan) -> io::Result<Outcome> {
         for place in load.connections.len()..plan.connections.min(load.connections.len() + RAMP) {
             load.connections.push(Connection::new(place % plan.hosts));
             load.open(place)?;
-            load.next(place);
+            load.start(place, Instant::now());
         }
         load.turn(&mut events, Duration::ZERO)?;
+    }
+    // Open loop: what the opening brought is answered before anything is due.
+    let opened = Instant::now();
+    while plan.rate.is_some()
+        && load.idle.len() < plan.connections
+        && opened.elapsed() < RAMP_TIMEOUT
+    {
+        load.turn(&mut events, AGAIN)?;
     }
     load.watch = Watch::new(plan)?;
     let now = Instant::now();
@@ -155,12 +165,12 @@ impl<'p> Load<'p> {
         }
         let now = Instant::now();
         match &mut self.schedule {
-            None => self.start(place, now),
+            None if self.plan.rate.is_none() => self.start(place, now),
             Some(schedule) if schedule.next() <= now => {
                 let due = schedule.take();
                 self.start(place, due);
             }
-            Some(_) => self.idle.push_back(place),
+            _ => self.idle.push_back(place),
         }
     }
 

@@ -67,6 +67,7 @@ struct Load<'p> {
     idle: VecDeque<usize>,
     schedule: Option<Schedule>,
     watch: Watch,
+    random: fastrand::Rng,
     buffer: Vec<u8>,
 }
 
@@ -124,6 +125,7 @@ impl<'p> Load<'p> {
             idle: VecDeque::new(),
             schedule: None,
             watch: Watch::new(plan)?,
+            random: fastrand::Rng::with_seed(plan.seed),
             buffer: vec![0; BUFFER],
         })
     }
@@ -214,7 +216,8 @@ impl<'p> Load<'p> {
         }
         connection.doing = Doing::Asks(due);
         connection.written = 0;
-        connection.request = (connection.request + self.plan.connections) % self.plan.hosts;
+        // Drawn, not in turn: neighbours have the same app, and it would get bursts.
+        connection.request = self.random.usize(..self.plan.hosts);
         self.go_on(place, false);
     }
 

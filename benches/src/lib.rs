@@ -1,1 +1,3 @@
-//! Benches live in `benches/`.
+//! Benches live in `benches/`; what is compared with other proxies, in [`compare`].
+
+pub mod compare;

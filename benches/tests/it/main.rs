@@ -1,0 +1,3 @@
+//! `compare`, from outside.
+
+mod compare;

@@ -16,11 +16,16 @@ pub(super) fn version(programs: &Programs) -> Result<String, String> {
     if !program.is_file() {
         return Err(format!("{} is not there: see README", program.display()));
     }
-    let (_, rest) = LOCK
-        .split_once("name = \"pingora\"\nversion = \"")
-        .unwrap_or_default();
+    let (pingora, openssl) = (locked("pingora"), locked("openssl-src"));
+    Ok(format!("pingora {pingora}, OpenSSL {openssl}"))
+}
+
+/// The version of a crate in it. What upstream calls its own comes after a `+`.
+fn locked(name: &str) -> &'static str {
+    let begins = format!("name = \"{name}\"\nversion = \"");
+    let (_, rest) = LOCK.split_once(&begins).unwrap_or_default();
     let version = rest.split('"').next().unwrap_or_default();
-    Ok(format!("pingora {version}, OpenSSL"))
+    version.rsplit('+').next().unwrap_or(version)
 }
 
 pub(super) fn start(place: &Place<'_>) -> io::Result<Command> {
@@ -45,4 +50,17 @@ pub(super) fn start(place: &Place<'_>) -> io::Result<Command> {
         command.arg(format!("hosts={}", file.display()));
     }
     Ok(command)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_it_is_made_of_is_read_from_its_lock() {
+        for name in ["pingora", "openssl-src"] {
+            let version = locked(name);
+            assert_eq!(version.split('.').count(), 3, "{name} {version}");
+        }
+    }
 }

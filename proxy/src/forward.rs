@@ -240,8 +240,7 @@ impl Forward<'_> {
         };
         let mut body = RequestBody::new(body, &self.lease, self.conn);
         if checkout.is_shared() && had_body {
-            let (recoverable, recovery) = body.recoverable();
-            (body, spare.body) = (recoverable, Some(recovery));
+            (body, spare.body) = body.recoverable();
         }
         (Request::from_parts(head, body), spare)
     }

@@ -10,9 +10,81 @@ use std::time::Duration;
 
 use bytes::{Buf, Bytes};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
 
 use crate::clock;
 use crate::tls::Secured;
+
+/// So much is copied together and sent with a plain write: `writev` takes the kernel longer than that takes us.
+const SMALL: usize = 2048;
+
+/// Writes slices as vectored writes do, small ones in one piece.
+pub(crate) fn write_slices<W>(
+    io: Pin<&mut W>,
+    cx: &mut Context<'_>,
+    slices: &[io::IoSlice<'_>],
+) -> Poll<io::Result<usize>>
+where
+    W: AsyncWrite,
+{
+    if let [only] = slices {
+        return io.poll_write(cx, only);
+    }
+    let total: usize = slices.iter().map(|slice| slice.len()).sum();
+    if total > SMALL {
+        return io.poll_write_vectored(cx, slices);
+    }
+    let mut together = [0; SMALL];
+    let mut len = 0;
+    for slice in slices {
+        together[len..len + slice.len()].copy_from_slice(slice);
+        len += slice.len();
+    }
+    io.poll_write(cx, &together[..len])
+}
+
+/// A plain connection to an app.
+pub(crate) struct Direct(pub(crate) TcpStream);
+
+impl AsyncRead for Direct {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for Direct {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        octets: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write(cx, octets)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        write_slices(Pin::new(&mut self.0), cx, slices)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_shutdown(cx)
+    }
+}
 
 /// Shared by the connection step, hyper's connection and a service that watches for the client's leaving.
 pub(crate) type Socket = Rc<RefCell<Secured>>;

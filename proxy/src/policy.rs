@@ -71,10 +71,11 @@ pub(crate) fn check(head: &mut Parts, has_body: bool, limits: &Limits) -> Result
     check_fields(head, limits)?;
     check_framing(head)?;
     let host = target::settle(head, limits)?;
-    let close = lists(&head.headers, header::CONNECTION, "close");
-    let keep_alive =
-        head.version == Version::HTTP_10 && lists(&head.headers, header::CONNECTION, "keep-alive");
-    let websocket = connect || (wants_websocket(head) && !has_body);
+    let connection = head.headers.contains_key(header::CONNECTION);
+    let says = |word| connection && lists(&head.headers, header::CONNECTION, word);
+    let close = says("close");
+    let keep_alive = head.version == Version::HTTP_10 && says("keep-alive");
+    let websocket = connect || (says("upgrade") && wants_websocket(head) && !has_body);
     let trailers = lists(&head.headers, header::TE, "trailers");
     strip_hop_by_hop(&mut head.headers);
     if websocket {
@@ -93,6 +94,10 @@ pub(crate) fn check(head: &mut Parts, has_body: bool, limits: &Limits) -> Result
 /// Takes out the fields that `Connection` names and the fixed hop-by-hop ones (RFC 9110, 7.6.1). Fields that framing,
 /// routing or authority rest on stay, whoever names them.
 pub(crate) fn strip_hop_by_hop(fields: &mut HeaderMap) {
+    // One look at each that is there, instead of one for each that could be.
+    if !fields.keys().any(|name| is_hop_by_hop(name.as_str())) {
+        return;
+    }
     if fields.contains_key(header::CONNECTION) {
         let named: Vec<HeaderName> = members(fields, header::CONNECTION)
             .filter_map(|name| HeaderName::from_bytes(name.as_bytes()).ok())
@@ -130,6 +135,20 @@ const HOP_BY_HOP: [HeaderName; 7] = [
     header::UPGRADE,
 ];
 
+/// Whether it is one of [`HOP_BY_HOP`].
+fn is_hop_by_hop(name: &str) -> bool {
+    matches!(
+        name,
+        "connection"
+            | "keep-alive"
+            | "proxy-connection"
+            | "http2-settings"
+            | "te"
+            | "transfer-encoding"
+            | "upgrade"
+    )
+}
+
 /// Takes out of trailers what has no meaning behind a body, or would change one that has been acted on: framing, routing,
 /// who the client is (RFC 9110, 6.5.1).
 pub(crate) fn strip_trailers(fields: &mut HeaderMap) {
@@ -165,18 +184,15 @@ pub(crate) fn is_websocket(fields: &HeaderMap) -> bool {
 }
 
 fn check_fields(head: &Parts, limits: &Limits) -> Result<(), Refused> {
-    // Without those that we put in ourselves before a request waits: or one that has passed would have too many when it is
-    // parsed once more.
-    let of_name = |name| head.headers.get_all(name).iter().count();
-    let ours = of_name(header::CONNECTION) + of_name(REQUEST_ID) + of_name(header::TE);
-    if head.headers.len() - ours > limits.fields {
+    if has_too_many(&head.headers, limits) {
         return refuse(
             StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             "too many fields",
         );
     }
     // `_` and `-` are one to CGI-like applications: a field that says one thing to us would say another to them.
-    if head.headers.keys().any(|name| name.as_str().contains('_')) {
+    let has_underscore = |name: &HeaderName| name.as_str().bytes().any(|octet| octet == b'_');
+    if head.headers.keys().any(has_underscore) {
         return refuse(StatusCode::BAD_REQUEST, "a field name with an underscore");
     }
     match head.headers.get(header::EXPECT) {
@@ -186,6 +202,14 @@ fn check_fields(head: &Parts, limits: &Limits) -> Result<(), Refused> {
         ),
         _ => Ok(()),
     }
+}
+
+/// Without those that we put in ourselves before a request waits: or one that has passed would have too many when it is
+/// parsed once more.
+fn has_too_many(fields: &HeaderMap, limits: &Limits) -> bool {
+    let of_name = |name| fields.get_all(name).iter().count();
+    let ours = || of_name(header::CONNECTION) + of_name(REQUEST_ID) + of_name(header::TE);
+    fields.len() > limits.fields && fields.len() - ours() > limits.fields
 }
 
 fn check_framing(head: &Parts) -> Result<(), Refused> {
@@ -208,11 +232,9 @@ fn check_framing(head: &Parts) -> Result<(), Refused> {
     Ok(())
 }
 
+/// Whose `Connection` lists `upgrade`.
 fn wants_websocket(head: &Parts) -> bool {
-    head.version == Version::HTTP_11
-        && head.method == Method::GET
-        && lists(&head.headers, header::CONNECTION, "upgrade")
-        && is_websocket(&head.headers)
+    head.version == Version::HTTP_11 && head.method == Method::GET && is_websocket(&head.headers)
 }
 
 fn lists(fields: &HeaderMap, name: HeaderName, member: &str) -> bool {
@@ -356,6 +378,12 @@ mod tests {
         assert_eq!(ask("WebSocket"), (true, true));
         assert_eq!(ask("h2c"), (false, false));
         assert_eq!(ask("websocket, h2c"), (false, false));
+    }
+
+    #[test]
+    fn all_hop_by_hop_fields_are_known_as_such() {
+        assert!(HOP_BY_HOP.iter().all(|name| is_hop_by_hop(name.as_str())));
+        assert!(!is_hop_by_hop("host"));
     }
 
     #[test]

@@ -26,6 +26,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use crate::challenges::Challenges;
+use crate::io::write_slices;
 #[cfg(feature = "acme")]
 pub(crate) use authority::ToAuthority;
 use certificates::{Certificates, authorities};
@@ -216,7 +217,7 @@ impl AsyncWrite for Secured {
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_write_vectored(cx, slices),
+            Self::Plain(stream) => write_slices(Pin::new(stream), cx, slices),
             Self::Tls(stream) => Pin::new(stream).poll_write_vectored(cx, slices),
         }
     }

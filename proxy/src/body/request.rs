@@ -19,8 +19,11 @@ use crate::policy;
 const SMALL: usize = 512;
 const GATHERED_MAX: usize = 8 << 10;
 
-/// A request's body on its way to the upstream.
-pub(crate) struct RequestBody {
+/// A request's body on its way to the upstream. Most requests have none, and each is moved a dozen times on its way
+/// through hyper: so what there is to know of one is boxed.
+pub(crate) struct RequestBody(Option<Box<Uploading>>);
+
+struct Uploading {
     upload: Option<Upload>,
     /// Taken while small frames were gathered, and not one of them.
     ahead: Option<Taken>,
@@ -35,24 +38,36 @@ pub(crate) struct RequestBody {
 
 impl RequestBody {
     pub(crate) fn new(upload: Option<Upload>, lease: &Lease, conn: &Rc<Conn>) -> Self {
-        let lease = upload.is_some().then(|| lease.clone());
-        Self {
-            upload,
-            ahead: None,
-            pace: Pace::new(&conn.front().limits),
-            lease,
-            conn: conn.clone(),
-            keeping: None,
-        }
+        let uploading = |upload| {
+            Box::new(Uploading {
+                upload: Some(upload),
+                ahead: None,
+                pace: Pace::new(&conn.front().limits),
+                lease: Some(lease.clone()),
+                conn: conn.clone(),
+                keeping: None,
+            })
+        };
+        Self(upload.map(uploading))
     }
 
     /// The same, with a way to get it back.
-    pub(crate) fn recoverable(mut self) -> (Self, Recovery) {
-        let (keeping, recovery) = Keeping::new();
-        self.keeping = Some(keeping);
+    pub(crate) fn recoverable(mut self) -> (Self, Option<Recovery>) {
+        let recovery = self.0.as_mut().map(|uploading| {
+            let (keeping, recovery) = Keeping::new();
+            uploading.keeping = Some(keeping);
+            recovery
+        });
         (self, recovery)
     }
 
+    /// What was put in, if nothing has been taken.
+    pub(crate) fn into_unsent(self) -> Option<Upload> {
+        self.0?.upload.take()
+    }
+}
+
+impl Uploading {
     /// The next frame, a small one together with those that are there already: else each octet of a client could cost the
     /// app a chunk and us a system call.
     fn next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Taken>> {
@@ -99,33 +114,7 @@ impl RequestBody {
         }
     }
 
-    /// What was put in, if nothing has been taken.
-    pub(crate) fn into_unsent(mut self) -> Option<Upload> {
-        self.upload.take()
-    }
-}
-
-fn sound(mut trailers: Frame<Bytes>) -> Frame<Bytes> {
-    trailers.trailers_mut().map(policy::strip_trailers);
-    trailers
-}
-
-impl Drop for RequestBody {
-    fn drop(&mut self) {
-        if let Some(keeping) = self.keeping.take() {
-            keeping.give_back(self.upload.take(), self.ahead.take());
-        }
-    }
-}
-
-impl Body for RequestBody {
-    type Data = Bytes;
-    type Error = hyper::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Taken>> {
         let Poll::Ready(frame) = self.next(cx) else {
             let until = self.pace.waits(clock::now());
             self.conn.upload_waits(until);
@@ -152,10 +141,41 @@ impl Body for RequestBody {
     fn is_end_stream(&self) -> bool {
         self.ahead.is_none() && self.upload.as_ref().is_none_or(Body::is_end_stream)
     }
+}
+
+fn sound(mut trailers: Frame<Bytes>) -> Frame<Bytes> {
+    trailers.trailers_mut().map(policy::strip_trailers);
+    trailers
+}
+
+impl Drop for Uploading {
+    fn drop(&mut self) {
+        if let Some(keeping) = self.keeping.take() {
+            keeping.give_back(self.upload.take(), self.ahead.take());
+        }
+    }
+}
+
+impl Body for RequestBody {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        match &mut self.0 {
+            Some(uploading) => uploading.poll_frame(cx),
+            None => Poll::Ready(None),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.0.as_ref().is_none_or(|it| it.is_end_stream())
+    }
 
     fn size_hint(&self) -> SizeHint {
-        self.upload
-            .as_ref()
-            .map_or(SizeHint::with_exact(0), Body::size_hint)
+        let upload = self.0.as_ref().and_then(|it| it.upload.as_ref());
+        upload.map_or(SizeHint::with_exact(0), Body::size_hint)
     }
 }

@@ -20,6 +20,7 @@ use super::ConnectError;
 use super::link::{Link, Tasks};
 use super::shared::Shared;
 use crate::body::RequestBody;
+use crate::io::Direct;
 use crate::tls::Outward;
 
 /// So much of an answer is read ahead of a client that does not take it; no head of an answer may be longer.
@@ -41,7 +42,7 @@ pub(super) async fn http1(
 ) -> Result<http1::SendRequest<RequestBody>, ConnectError> {
     match (address, tls) {
         // The way of most requests, without a call through a pointer for each read.
-        (Address::Tcp(address), None) => shake_http1(tcp(*address).await?, link).await,
+        (Address::Tcp(address), None) => shake_http1(Direct(tcp(*address).await?), link).await,
         _ => shake_http1(stream(address, tls).await?, link).await,
     }
 }

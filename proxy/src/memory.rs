@@ -1,5 +1,8 @@
-//! Memory that is free again goes back to the system. glibc gives back the top of its heap alone: one piece in use keeps
-//! all that lies below, and after a hold of 10,000 that would be 200 MiB for as long as the daemon runs.
+//! Where memory comes from, and that what is free again goes back to the system.
+//!
+//! mimalloc: each worker has a heap of its own, and a small GET takes a tenth less of a core than with glibc's allocator.
+//! Neither gives memory back by itself while a thread has nothing to do: after a hold of 3,000 that would be 80 MiB for as
+//! long as the daemon runs.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -32,7 +35,7 @@ impl Memory {
         Built(self.clone())
     }
 
-    /// Gives back what is free, if that is much. To be called now and then.
+    /// Gives back what is free in this thread's heap, if that is much. To be called now and then.
     pub(crate) fn look(&self, now: Duration) {
         if now < self.looked.get() + LOOK_EVERY {
             return;
@@ -44,7 +47,7 @@ impl Memory {
         if ever - lately >= MANY {
             self.ever.set(lately);
             let began = Instant::now();
-            trim();
+            collect();
             tracing::debug!(took = ?began.elapsed(), before = ever, lately, "memory is given back");
         }
     }
@@ -57,19 +60,19 @@ impl Drop for Built {
     }
 }
 
-#[cfg(all(target_os = "linux", target_env = "gnu"))]
+/// Not for fuzzers: theirs finds more.
+#[cfg(not(fuzzing))]
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 #[expect(
     unsafe_code,
-    reason = "the call is the C library's, and has no safe form"
+    reason = "the call is a C library's, and has no safe form"
 )]
-fn trim() {
-    // SAFETY: any thread may call it at any time (malloc_trim(3): MT-Safe); it takes a number and touches no memory in use.
-    unsafe { libc::malloc_trim(0) };
+fn collect() {
+    // SAFETY: it may be called at any time by any thread, takes a word and touches no memory in use.
+    unsafe { libmimalloc_sys::mi_collect(true) };
 }
-
-/// Other allocators see to it themselves.
-#[cfg(not(all(target_os = "linux", target_env = "gnu")))]
-fn trim() {}
 
 #[cfg(test)]
 mod tests {

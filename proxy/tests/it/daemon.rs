@@ -167,6 +167,15 @@ impl Daemon {
         fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap()
     }
 
+    /// Memory that it has now.
+    pub(crate) fn resident_kib(&self) -> u64 {
+        let status = format!("/proc/{}/status", self.child.id());
+        let status = std::fs::read_to_string(status).unwrap();
+        let line = status.lines().find_map(|it| it.strip_prefix("VmRSS:"));
+        let kib = line.unwrap().trim().strip_suffix(" kB");
+        kib.unwrap().parse().unwrap()
+    }
+
     /// Waits until so many requests are held.
     pub(crate) async fn held(&self, count: u64) {
         let what = format!("{count} held");

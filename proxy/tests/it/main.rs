@@ -28,6 +28,7 @@ mod grpc;
 mod holding;
 mod http2;
 mod limits;
+mod memory;
 mod stopping;
 mod swapping;
 mod tls;

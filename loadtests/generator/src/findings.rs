@@ -33,8 +33,8 @@ pub struct Findings {
     pub left: u64,
     /// Lost, by cause.
     pub lost: BTreeMap<String, u64>,
-    /// Numbers of the first of them.
-    pub lost_examples: Vec<u64>,
+    /// What is known of some of those that are lost.
+    pub lost_examples: Vec<String>,
     /// Numbers of requests that must not be sent twice (POST) and reached an app more than once.
     pub doubled: Vec<u64>,
     /// Requests that may be sent twice and were.

@@ -75,9 +75,9 @@ impl Verdict {
         let seen = match lost.as_slice() {
             [] => format!("{} sent, 0 lost", findings.sent),
             lost => format!(
-                "{} (request {:?} …)",
+                "{} (request {} …)",
                 lost.join(", "),
-                findings.lost_examples
+                findings.lost_examples.join("; ")
             ),
         };
         self.must(

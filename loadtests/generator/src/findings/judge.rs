@@ -95,7 +95,7 @@ impl Findings {
             Ending::Lost(loss) => {
                 count(&mut self.lost, &loss.to_string());
                 if self.lost_examples.len() < EXAMPLES {
-                    self.lost_examples.push(record.number);
+                    self.lost_examples.push(describe(record, arrived));
                 }
             }
         }
@@ -155,6 +155,16 @@ impl Findings {
         self.client_delay_p50 = at(50).unwrap_or_default();
         self.client_delay_p99 = at(99).unwrap_or_default();
     }
+}
+
+/// Enough to look for it in logs and in the ledger.
+fn describe(record: &Record, arrived: &[&Arrival]) -> String {
+    let Record { number, kind, .. } = record;
+    let after = |from: Moment, to: Option<Moment>| to.map(|to| to.since(from));
+    let sent = after(record.intended, record.sent);
+    let took = after(record.intended, Some(record.ended));
+    let releases: Vec<&str> = arrived.iter().map(|arrival| &*arrival.release).collect();
+    format!("{number} {kind:?}, sent after {sent:?}, lost after {took:?}, came to {releases:?}")
 }
 
 /// A held request.

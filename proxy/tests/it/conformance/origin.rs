@@ -2,11 +2,12 @@
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
+
+use crate::client::PATIENCE;
 
 use super::message::{Message, Read, Unframed, read};
 
@@ -129,8 +130,10 @@ async fn listen(
                         return;
                     }
                     if fin {
+                        // Closed at once, it could reset what the other side has not read.
                         let _ = stream.shutdown().await;
-                        tokio::time::sleep(Duration::from_millis(50)).await; // Lets the other side read it all.
+                        let end = stream.read_to_end(&mut piece);
+                        let _ = tokio::time::timeout(PATIENCE, end).await;
                         return;
                     }
                 }

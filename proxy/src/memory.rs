@@ -1,8 +1,7 @@
 //! Where memory comes from, and that what is free again goes back to the system.
 //!
-//! mimalloc: each worker has a heap of its own, and a small GET takes a tenth less of a core than with glibc's allocator.
-//! Neither gives memory back by itself while a thread has nothing to do: after a hold of 3,000 that would be 80 MiB for as
-//! long as the daemon runs.
+//! mimalloc: each worker has a heap of its own (ARCHITECTURE.md says what that saves). What is free in it is kept while its
+//! thread has nothing to do: after a hold of thousands that would be tens of MiB, for as long as the daemon runs.
 
 use std::cell::Cell;
 use std::rc::Rc;

@@ -95,18 +95,38 @@ async fn json_is_answered_to_who_accepts_it() {
     );
 }
 
-#[tokio::test]
-async fn an_answer_that_breaks_off_is_seen_to_break_off() {
+/// An app that says this, whatever it is asked, and closes the connection.
+async fn saying(answer: String) -> std::net::SocketAddr {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move {
         loop {
             let (mut stream, _) = listener.accept().await.unwrap();
             let _ = tokio::io::AsyncReadExt::read(&mut stream, &mut [0; 4096]).await;
-            let short = b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nonly this";
-            let _ = tokio::io::AsyncWriteExt::write_all(&mut stream, short).await;
+            let _ = tokio::io::AsyncWriteExt::write_all(&mut stream, answer.as_bytes()).await;
         }
     });
+    address
+}
+
+#[tokio::test]
+async fn an_answer_has_at_most_a_hundred_fields() {
+    for (fields, status) in [(100, 200), (101, 502)] {
+        let more = "X-More: 1\r\n".repeat(fields - 1);
+        let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n{more}\r\n");
+        let upstream = format!("--upstream={}", saying(answer).await);
+        let daemon = Daemon::start(&[&upstream], "").await;
+        let answer = daemon.client().await.get("/").await;
+        assert_eq!(answer.status, status, "{fields} fields");
+        let malformed = answer.text().contains("upstream_malformed");
+        assert_eq!(malformed, status == 502, "{}", answer.text());
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_breaks_off_is_seen_to_break_off() {
+    let short = "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nonly this";
+    let address = saying(short.to_owned()).await;
     let daemon = Daemon::start(&[&format!("--upstream={address}")], "").await;
     let mut client = daemon.client().await;
     client.say("GET / HTTP/1.1\r\nHost: x.test\r\n\r\n").await;

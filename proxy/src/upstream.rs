@@ -13,7 +13,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use holdfast_config::Protocol;
-use http::header::HeaderMap;
+use http::header::{HeaderMap, HeaderName};
 use http::uri::Scheme;
 use http::{Request, Response};
 use hyper::body::Incoming;
@@ -38,6 +38,7 @@ pub(crate) use translate::to_http1;
 const IDLE_MAX: Duration = Duration::from_millis(1500);
 /// A request that may not be sent twice goes only on a connection that was used so lately, or on a fresh one.
 const IDLE_MAX_UNSAFE: Duration = Duration::from_secs(1);
+const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 /// Idle connections kept for one instance.
 const IDLE_PER_INSTANCE_MAX: usize = 1024;
 
@@ -108,7 +109,7 @@ impl Pool {
             let share = self.shares.share(key)?;
             return Some(self.checked_out(Sender::Shared(share), key, false));
         }
-        let now = clock::now();
+        let now = clock::lately();
         let mut idle = self.idle.borrow_mut();
         let connections = idle.get_mut(&key)?;
         let at = connections
@@ -227,9 +228,7 @@ impl Checkout {
     /// Learns from an answer's head how long the app keeps connections: `Keep-Alive: timeout=5`. Half of that is
     /// safe, whatever the clocks and the network do.
     pub(crate) fn learn(&mut self, fields: &HeaderMap) {
-        let said = fields
-            .get("keep-alive")
-            .and_then(|value| value.to_str().ok());
+        let said = fields.get(KEEP_ALIVE).and_then(|value| value.to_str().ok());
         let seconds = said.and_then(|text| {
             let timeout = text
                 .split(',')
@@ -254,7 +253,7 @@ impl Checkout {
         if connections.len() < IDLE_PER_INSTANCE_MAX {
             connections.push(Idle {
                 sender,
-                since: clock::now(),
+                since: clock::lately(),
                 limit: self.limit,
             });
         }

@@ -9,6 +9,7 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
 use crate::account::Account;
+use crate::clock;
 use crate::connection::Conn;
 use crate::counters::Loss;
 use crate::lease::Lease;
@@ -116,8 +117,8 @@ impl Body for AnswerBody {
             }
             Content::App { incoming, flight } => (incoming, flight),
         };
-        let frame = ready!(Pin::new(&mut *incoming).poll_frame(cx));
-        let mut frame = frame;
+        let mut frame = ready!(Pin::new(&mut *incoming).poll_frame(cx));
+        clock::now();
         match &mut frame {
             Some(Ok(frame)) => {
                 frame.trailers_mut().map(policy::strip_trailers);

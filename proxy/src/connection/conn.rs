@@ -148,6 +148,10 @@ impl Conn {
 
     /// A request has come; says when.
     pub(crate) fn request_began(&self) -> Duration {
+        if !self.is_http1() {
+            // Others of the connection may have been dealt with since its octets were read.
+            clock::now();
+        }
         self.activity.begin(Doing::Request);
         self.activity.doing().1
     }
@@ -164,7 +168,7 @@ impl Conn {
     /// A part of the answer is on its way. On a connection with one request the socket itself says whether it is taken.
     pub(crate) fn answer_flows(&self) {
         if !self.is_http1() {
-            self.untaken.set(Some(clock::now()));
+            self.untaken.set(Some(clock::lately()));
         }
     }
 
@@ -181,7 +185,7 @@ impl Conn {
     /// The head of the app's answer must come within `allowed`, counted from the last octet of the upload.
     pub(crate) fn await_answer(&self, allowed: Duration) {
         self.due.set(Some(Due {
-            at: clock::now() + allowed,
+            at: clock::lately() + allowed,
             allowed,
         }));
         self.overdue.set(false);

@@ -7,12 +7,13 @@ use std::time::Duration;
 
 use http::StatusCode;
 
-use crate::access_log::Line;
+use crate::access_log::{Ended, Line};
 use crate::answer::Reason;
 use crate::clock;
-use crate::counters::{Loss, PerWorker, ReleaseCells};
+use crate::counters::Loss;
 use crate::door::Admitted;
 use crate::lease::Lease;
+use crate::release::LiveRelease;
 use crate::route::Routed;
 use crate::worker::Worker;
 
@@ -20,16 +21,18 @@ use crate::worker::Worker;
 pub(crate) struct Account {
     worker: Rc<Worker>,
     routed: Option<Routed>,
-    release: Option<Arc<PerWorker<ReleaseCells>>>,
+    /// Whose answer it is.
+    release: Option<Arc<LiveRelease>>,
     received: Duration,
     held: Duration,
     status: Option<StatusCode>,
     reason: Option<&'static str>,
     /// Only where there is an access log.
-    line: Option<Box<Line>>,
+    line: Option<Line>,
     sent_bytes: u64,
     /// If it was held: it takes part in the pace of the release until it has ended.
-    admitted: Option<Admitted>,
+    /// Boxed: few are held, and each account is moved about.
+    admitted: Option<Box<Admitted>>,
 }
 
 impl Account {
@@ -49,7 +52,7 @@ impl Account {
     }
 
     /// There is an access log: this will be its line.
-    pub(crate) fn write(&mut self, line: Box<Line>) {
+    pub(crate) fn write(&mut self, line: Line) {
         self.line = Some(line);
     }
 
@@ -80,7 +83,7 @@ impl Account {
 
     /// Its turn at the door has come.
     pub(crate) fn admit(&mut self, admitted: Admitted) {
-        self.admitted = Some(admitted);
+        self.admitted = Some(Box::new(admitted));
     }
 
     pub(crate) fn is_admitted(&self) -> bool {
@@ -89,12 +92,13 @@ impl Account {
 
     /// The admission, if the door has been shut again since it was given.
     pub(crate) fn take_called_off(&mut self) -> Option<Admitted> {
-        self.admitted.take_if(|admitted| admitted.is_called_off())
+        let called_off = self.admitted.take_if(|admitted| admitted.is_called_off());
+        called_off.map(|admitted| *admitted)
     }
 
     /// It must go back to the door.
     pub(crate) fn take_admitted(&mut self) -> Option<Admitted> {
-        self.admitted.take()
+        self.admitted.take().map(|admitted| *admitted)
     }
 
     /// The app answers.
@@ -102,11 +106,8 @@ impl Account {
         if let Some(admitted) = &mut self.admitted {
             admitted.answered(clock::now());
         }
-        self.release = Some(lease.release().counters.clone());
+        self.release = Some(lease.release().clone());
         self.status = Some(status);
-        if let Some(line) = &mut self.line {
-            line.release = Some(lease.release().release.id.clone());
-        }
     }
 
     /// We answer.
@@ -159,21 +160,24 @@ const RETRY_GRACE: u64 = 5;
 
 impl Drop for Account {
     fn drop(&mut self) {
-        let took = clock::now().saturating_sub(self.received);
+        let took = clock::lately().saturating_sub(self.received);
         if let (Some(release), Some(status)) = (&self.release, self.status) {
-            let cells = release.of(self.worker.index);
+            let cells = release.counters.of(self.worker.index);
             let class = usize::from(status.as_u16() / 100).clamp(1, 5) - 1;
             cells.answers[class].add(1);
             cells.seconds.record(took.saturating_sub(self.held));
         }
-        if let Some(mut line) = self.line.take() {
-            line.app = self.routed.as_ref().map(|routed| routed.app().name.clone());
-            line.status = self.status.map(|status| status.as_u16());
-            line.reason = self.reason;
-            line.took = took;
-            line.held = self.held;
-            line.bytes = self.sent_bytes;
-            self.worker.access_log.write(&line);
+        if let Some(line) = &self.line {
+            let ended = Ended {
+                app: self.routed.as_ref().map(|routed| &routed.app().name),
+                release: self.release.as_ref().map(|live| &live.release.id),
+                status: self.status,
+                reason: self.reason,
+                took,
+                held: self.held,
+                bytes: self.sent_bytes,
+            };
+            self.worker.book.write(line, &ended);
         }
     }
 }

@@ -32,6 +32,8 @@ use configuration::Configuration;
 
 /// How long a stopping daemon waits for its last requests.
 const STOP_MAX: Duration = Duration::from_secs(30);
+/// How long the last lines of the access log may take to be written.
+const LOG_END_MAX: Duration = Duration::from_secs(1);
 
 /// Why the daemon does not run.
 #[derive(Debug, thiserror::Error)]
@@ -115,6 +117,7 @@ async fn serve(configuration: Arc<Configuration>) -> Result<(), Failed> {
     upkeep.start();
     signals::until_stop(&handle).await;
     stop(running).await;
+    access_log.finish(LOG_END_MAX);
     Ok(())
 }
 

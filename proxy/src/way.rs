@@ -3,7 +3,6 @@
 use std::convert::Infallible;
 use std::future::ready;
 use std::rc::Rc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use holdfast_control::plane::Signal;
@@ -16,7 +15,7 @@ use swap_core::{Cause, GateId};
 use swap_gate::Turn;
 use tokio_util::either::Either;
 
-use crate::access_log::Line;
+use crate::access_log::{Began, Line};
 use crate::account::Account;
 use crate::answer::{self, Reason};
 use crate::body::AnswerBody;
@@ -48,7 +47,7 @@ pub(crate) fn take(
         trusted, limits, ..
     } = conn.front();
     let mut traveller = match Exchange::new(request, conn.peer(), trusted, limits, received) {
-        Ok(exchange) => Traveller::new(conn, accept, exchange),
+        Ok(exchange) => Box::new(Traveller::new(conn, accept, exchange)),
         Err(refused) => {
             let account = Account::open(conn.worker.clone(), received);
             let reason = Reason::BadRequest(refused);
@@ -75,7 +74,7 @@ fn last(mut answer: Response<AnswerBody>, is_http1: bool) -> Response<AnswerBody
     answer
 }
 
-/// A request on its way.
+/// A request on its way. Boxed where it is made: futures are moved about, whole, before they are first polled.
 struct Traveller {
     conn: Rc<Conn>,
     /// For the form of our own answers.
@@ -121,9 +120,8 @@ impl Traveller {
 
     fn set_out(&mut self) {
         let request_id = identify(&mut self.exchange);
-        if self.conn.worker.access_log.is_on() {
-            self.account
-                .write(Box::new(line(&self.exchange, &request_id)));
+        if self.conn.worker.book.is_on() {
+            self.account.write(line(&self.exchange, &request_id));
         }
     }
 
@@ -270,7 +268,7 @@ impl Traveller {
     }
 
     /// What the client gets. Whoever is refused before its body was read cannot use the connection again: hyper closes it.
-    fn end(self, end: End, has_body: bool) -> Response<AnswerBody> {
+    fn end(self: Box<Self>, end: End, has_body: bool) -> Response<AnswerBody> {
         let is_http1 = self.conn.is_http1();
         let is_stopping = self.conn.worker.stop.is_stopping();
         let answer = self.answer(end);
@@ -281,7 +279,7 @@ impl Traveller {
         answer
     }
 
-    fn answer(self, end: End) -> Response<AnswerBody> {
+    fn answer(self: Box<Self>, end: End) -> Response<AnswerBody> {
         match end {
             End::App(answered) => self.pass_on(answered),
             End::Own(reason) => {
@@ -302,8 +300,8 @@ impl Traveller {
         }
     }
 
-    fn pass_on(self, Answered { head, what_follows }: Answered) -> Response<AnswerBody> {
-        let Self { conn, account, .. } = self;
+    fn pass_on(self: Box<Self>, Answered { head, what_follows }: Answered) -> Response<AnswerBody> {
+        let Self { conn, account, .. } = *self;
         let body = match what_follows {
             Follows::Body(incoming, flight) => AnswerBody::of_app(incoming, flight, account, conn),
             Follows::Tunnel(upgrade, lease) => {
@@ -354,18 +352,11 @@ pub(crate) fn identify(exchange: &mut Exchange) -> HeaderValue {
 }
 
 fn line(exchange: &Exchange, request_id: &HeaderValue) -> Line {
-    Line {
+    Line::begin(&Began {
         client: exchange.origin.client,
-        method: exchange.head.method.clone(),
-        host: exchange.facts.host.clone(),
-        path: exchange.head.uri.path().to_owned(),
-        request_id: String::from_utf8_lossy(request_id.as_bytes()).into_owned(),
-        app: None,
-        release: None,
-        status: None,
-        reason: None,
-        took: Duration::ZERO,
-        held: Duration::ZERO,
-        bytes: 0,
-    }
+        method: &exchange.head.method,
+        host: &exchange.facts.host,
+        path: exchange.head.uri.path(),
+        request_id: request_id.as_bytes(),
+    })
 }

@@ -13,7 +13,7 @@ use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio_util::task::TaskTracker;
 
-use crate::access_log::AccessLog;
+use crate::access_log::{AccessLog, Book};
 use crate::clock;
 use crate::connection;
 use crate::listen::{self, Front};
@@ -30,7 +30,7 @@ pub(crate) struct Worker {
     pub(crate) index: usize,
     pub(crate) tables: Reader,
     pub(crate) pool: Rc<Pool>,
-    pub(crate) access_log: AccessLog,
+    pub(crate) book: Rc<Book>,
     pub(crate) signaller: Signaller,
     pub(crate) stop: Stop,
     pub(crate) memory: Rc<Memory>,
@@ -57,9 +57,13 @@ pub(crate) struct Start {
 /// Starts a worker's thread. It ends when the daemon stops and its last connection has ended.
 pub(crate) fn start(start: Start) -> io::Result<JoinHandle<()>> {
     let name = format!("worker-{}", start.index);
-    let runtime = Builder::new_current_thread;
     std::thread::Builder::new().name(name).spawn(move || {
-        match runtime().enable_all().build_local(LocalOptions::default()) {
+        let mut runtime = Builder::new_current_thread();
+        // Whoever is woken is late by what the round before took, and by no more.
+        runtime.enable_all().on_thread_unpark(|| {
+            clock::now();
+        });
+        match runtime.build_local(LocalOptions::default()) {
             Ok(runtime) => runtime.block_on(work(start)),
             Err(error) => tracing::error!(%error, "a worker has no runtime"),
         }
@@ -81,7 +85,7 @@ async fn work(start: Start) {
         index,
         tables: published.reader(),
         pool: Rc::default(),
-        access_log,
+        book: Rc::new(Book::new(access_log)),
         signaller,
         stop: stop.clone(),
         memory: Rc::default(),
@@ -106,6 +110,8 @@ async fn work(start: Start) {
     }
     tokio::task::spawn_local(sweep(worker.clone()));
     tokio::task::spawn_local(read_mail(mail, worker.pool.clone()));
+    let book = worker.book.clone();
+    tokio::task::spawn_local(async move { book.keep().await });
     stop.stopped().await;
     connections.close();
     connections.wait().await;
@@ -128,8 +134,9 @@ async fn accept(
         let Some(accepted) = accepted else {
             break;
         };
-        let serving = connections.track_future(connection::run(accepted, worker.clone()));
-        tokio::task::spawn_local(serving);
+        // Boxed: a task is moved about, whole, when it begins and when it ends.
+        let serving = Box::pin(connection::run(accepted, worker.clone()));
+        tokio::task::spawn_local(connections.track_future(serving));
     }
 }
 

@@ -66,3 +66,32 @@ async fn a_second_signal_ends_it_at_once() {
     assert!(daemon.ended().await.success());
     assert!(began.elapsed() < AT_ONCE, "{:?}", began.elapsed());
 }
+
+#[tokio::test]
+async fn each_request_that_was_answered_before_the_stop_is_in_the_access_log() {
+    let app = App::start("a").await;
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("access.log");
+    let config = format!(
+        "server = {{ access_log = \"{}\" }}\n[[listen]]\naddress = \"127.0.0.1:1\"\n[app.default]\n",
+        log.display()
+    );
+    let upstream = format!("--upstream={}", app.address);
+    let mut daemon = Daemon::start(&[&upstream, "--workers=2"], &config).await;
+    for who in 0..10 {
+        let mut client = daemon.client().await;
+        for request in 0..10 {
+            client.get(&format!("/{who}/{request}")).await;
+        }
+    }
+    // Within the time that a page of the log may still be written on.
+    daemon.terminate();
+    assert!(daemon.ended().await.success());
+    let text = std::fs::read_to_string(&log).unwrap();
+    let paths: std::collections::BTreeSet<String> = text
+        .lines()
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap())
+        .map(|line| line["path"].as_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(paths.len(), 100, "{text}");
+}

@@ -2,6 +2,7 @@
 
 mod attempt;
 mod prepare;
+mod spare;
 
 use std::pin::{Pin, pin};
 use std::rc::Rc;
@@ -26,8 +27,9 @@ use crate::route::Routed;
 use crate::table::App;
 use crate::upstream::{Checkout, ConnectError, Sent};
 use crate::websocket::Websocket;
-use attempt::{Attempt, Refusal, Spare, failure, loss_of, unsent_or_failed};
+use attempt::{Attempt, Refusal, failure, loss_of, unsent_or_failed};
 pub(crate) use prepare::{prepare, take_back};
+use spare::{Head, Spare};
 
 /// So often an app may refuse a request unread before that is its answer.
 const REFUSALS_MAX: u32 = 3;
@@ -81,7 +83,7 @@ impl Forward<'_> {
         let target = prepare(exchange, &self.app().settings.config, scheme);
         let mut tried = Vec::new();
         let mut last = Loss::ConnectRefused;
-        while let Some(instance) = self.lease.choose(&tried, clock::now()) {
+        while let Some(instance) = self.lease.choose(&tried, clock::lately()) {
             let mut checkout = match self.checkout(exchange, instance).await {
                 Ok(checkout) => checkout,
                 Err(error) => {
@@ -172,6 +174,7 @@ impl Forward<'_> {
             .pool
             .connect(&self.lease, instance, limit, worker.index);
         let mut fresh = Box::pin(connecting).await?;
+        clock::now();
         // A release of held requests opens many at once. Kept, they would each take a thread of the app while it looks
         // for another request on them (Puma, gunicorn's gthread), and whoever comes later would wait behind that.
         fresh.once = !exchange.held.is_zero() && !exchange.facts.websocket && !fresh.is_shared();
@@ -234,7 +237,7 @@ impl Forward<'_> {
         let kept = replayable || checkout.is_shared();
         let (head, body) = exchange.take();
         let mut spare = Spare {
-            head: kept.then(|| head.clone()),
+            head: kept.then(|| Head::of(&head)),
             replayable,
             body: None,
         };

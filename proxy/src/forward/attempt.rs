@@ -1,11 +1,10 @@
-//! One attempt: what it came to, and what is kept for another one.
+//! What one attempt came to.
 
-use http::request::Parts;
 use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::client::conn::TrySendError;
 
-use crate::body::{Recovery, RequestBody, Upload};
+use crate::body::RequestBody;
 use crate::counters::Loss;
 use crate::upstream::{Checkout, ConnectError};
 
@@ -27,30 +26,6 @@ pub(super) enum Refusal {
     GoingAway,
     /// This request alone: there are too many.
     Stream,
-}
-
-/// What is kept of a request that has been sent.
-pub(super) struct Spare {
-    pub(super) head: Option<Parts>,
-    /// It may be sent again although octets have left.
-    pub(super) replayable: bool,
-    pub(super) body: Option<Recovery>,
-}
-
-impl Spare {
-    /// For sending it again whatever the app has done with it.
-    pub(super) fn replay(self) -> Option<Parts> {
-        self.head.filter(|_| self.replayable)
-    }
-
-    /// For sending what the app has not taken up.
-    pub(super) async fn recover(self) -> Option<(Parts, Option<Upload>)> {
-        let body = match self.body {
-            Some(recovery) => Some(recovery.body().await?),
-            None => None,
-        };
-        Some((self.head?, body))
-    }
 }
 
 pub(super) fn unsent_or_failed(

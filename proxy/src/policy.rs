@@ -68,16 +68,20 @@ pub(crate) struct Facts {
 /// Checks the head and makes it fit to be forwarded.
 pub(crate) fn check(head: &mut Parts, has_body: bool, limits: &Limits) -> Result<Facts, Refused> {
     let connect = head.version == Version::HTTP_2 && http2::translate(head)?;
-    check_fields(head, limits)?;
-    check_framing(head)?;
+    let seen = Seen::of(&head.headers);
+    check_fields(head, seen, limits)?;
+    if seen.hop_by_hop.has(HopByHop::TRANSFER_ENCODING) {
+        check_framing(head)?;
+    }
     let host = target::settle(head, limits)?;
-    let connection = head.headers.contains_key(header::CONNECTION);
+    let connection = seen.hop_by_hop.has(HopByHop::CONNECTION);
     let says = |word| connection && lists(&head.headers, header::CONNECTION, word);
     let close = says("close");
     let keep_alive = head.version == Version::HTTP_10 && says("keep-alive");
     let websocket = connect || (says("upgrade") && wants_websocket(head) && !has_body);
-    let trailers = lists(&head.headers, header::TE, "trailers");
-    strip_hop_by_hop(&mut head.headers);
+    let te = seen.hop_by_hop.has(HopByHop::TE);
+    let trailers = te && lists(&head.headers, header::TE, "trailers");
+    strip(&mut head.headers, seen.hop_by_hop);
     if websocket {
         offer_websocket(&mut head.headers);
     }
@@ -91,22 +95,46 @@ pub(crate) fn check(head: &mut Parts, has_body: bool, limits: &Limits) -> Result
     })
 }
 
+/// Which fields are there that have a meaning for us: one look at each that is there, instead of one for each that could
+/// be.
+#[derive(Clone, Copy, Default)]
+struct Seen {
+    expect: bool,
+    hop_by_hop: HopByHop,
+    underscore: bool,
+}
+
+impl Seen {
+    fn of(fields: &HeaderMap) -> Self {
+        let mut seen = Self::default();
+        for name in fields.keys() {
+            let name = name.as_str();
+            seen.hop_by_hop.see(name);
+            seen.underscore |= name.as_bytes().contains(&b'_');
+            seen.expect |= name == "expect";
+        }
+        seen
+    }
+}
+
 /// Takes out the fields that `Connection` names and the fixed hop-by-hop ones (RFC 9110, 7.6.1). Fields that framing,
 /// routing or authority rest on stay, whoever names them.
 pub(crate) fn strip_hop_by_hop(fields: &mut HeaderMap) {
-    // One look at each that is there, instead of one for each that could be.
-    if !fields.keys().any(|name| is_hop_by_hop(name.as_str())) {
-        return;
-    }
-    if fields.contains_key(header::CONNECTION) {
+    let mut seen = HopByHop::default();
+    fields.keys().for_each(|name| seen.see(name.as_str()));
+    strip(fields, seen);
+}
+
+fn strip(fields: &mut HeaderMap, seen: HopByHop) {
+    if seen.has(HopByHop::CONNECTION) {
         let named: Vec<HeaderName> = members(fields, header::CONNECTION)
             .filter_map(|name| HeaderName::from_bytes(name.as_bytes()).ok())
             .filter(|name| !KEPT.contains(name))
             .collect();
         named.iter().for_each(|name| drop(fields.remove(name)));
     }
-    for name in &HOP_BY_HOP {
-        if fields.contains_key(name) {
+    for (index, name) in HOP_BY_HOP.iter().enumerate() {
+        if seen.has(index) {
             fields.remove(name);
         }
     }
@@ -135,18 +163,32 @@ const HOP_BY_HOP: [HeaderName; 7] = [
     header::UPGRADE,
 ];
 
-/// Whether it is one of [`HOP_BY_HOP`].
-fn is_hop_by_hop(name: &str) -> bool {
-    matches!(
-        name,
-        "connection"
-            | "keep-alive"
-            | "proxy-connection"
-            | "http2-settings"
-            | "te"
-            | "transfer-encoding"
-            | "upgrade"
-    )
+/// Which of [`HOP_BY_HOP`] are there, a bit for each.
+#[derive(Clone, Copy, Default)]
+struct HopByHop(u8);
+
+impl HopByHop {
+    const CONNECTION: usize = 0;
+    const TE: usize = 4;
+    const TRANSFER_ENCODING: usize = 5;
+
+    fn see(&mut self, name: &str) {
+        let bit = match name {
+            "connection" => 1,
+            "keep-alive" => 1 << 1,
+            "proxy-connection" => 1 << 2,
+            "http2-settings" => 1 << 3,
+            "te" => 1 << 4,
+            "transfer-encoding" => 1 << 5,
+            "upgrade" => 1 << 6,
+            _ => 0,
+        };
+        self.0 |= bit;
+    }
+
+    fn has(self, index: usize) -> bool {
+        self.0 & (1 << index) != 0
+    }
 }
 
 /// Takes out of trailers what has no meaning behind a body, or would change one that has been acted on: framing, routing,
@@ -183,7 +225,7 @@ pub(crate) fn is_websocket(fields: &HeaderMap) -> bool {
         && protocols.next().is_none()
 }
 
-fn check_fields(head: &Parts, limits: &Limits) -> Result<(), Refused> {
+fn check_fields(head: &Parts, seen: Seen, limits: &Limits) -> Result<(), Refused> {
     if has_too_many(&head.headers, limits) {
         return refuse(
             StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
@@ -191,11 +233,11 @@ fn check_fields(head: &Parts, limits: &Limits) -> Result<(), Refused> {
         );
     }
     // `_` and `-` are one to CGI-like applications: a field that says one thing to us would say another to them.
-    let has_underscore = |name: &HeaderName| name.as_str().bytes().any(|octet| octet == b'_');
-    if head.headers.keys().any(has_underscore) {
+    if seen.underscore {
         return refuse(StatusCode::BAD_REQUEST, "a field name with an underscore");
     }
-    match head.headers.get(header::EXPECT) {
+    let expected = || head.headers.get(header::EXPECT);
+    match seen.expect.then(expected).flatten() {
         Some(value) if !value.as_bytes().eq_ignore_ascii_case(b"100-continue") => refuse(
             StatusCode::EXPECTATION_FAILED,
             "an expectation other than 100-continue",
@@ -382,8 +424,15 @@ mod tests {
 
     #[test]
     fn all_hop_by_hop_fields_are_known_as_such() {
-        assert!(HOP_BY_HOP.iter().all(|name| is_hop_by_hop(name.as_str())));
-        assert!(!is_hop_by_hop("host"));
+        let seen = |name: &str| {
+            let mut seen = HopByHop::default();
+            seen.see(name);
+            seen.0
+        };
+        for (index, name) in HOP_BY_HOP.iter().enumerate() {
+            assert_eq!(seen(name.as_str()), 1 << index, "{name}");
+        }
+        assert_eq!(seen("host"), 0);
     }
 
     #[test]

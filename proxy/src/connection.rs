@@ -7,6 +7,7 @@ mod deadline;
 
 use std::cell::RefCell;
 use std::future::poll_fn;
+use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -19,15 +20,15 @@ use http_body::Body;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
 use crate::body::Upload;
 use crate::clock;
 use crate::http2;
-use crate::io::{ClientIo, Socket};
+use crate::io::{ClientIo, Socket, read_some};
 use crate::linger;
-use crate::listen::Accepted;
+use crate::listen::{Accepted, Front};
 use crate::peer;
 use crate::tls::Secured;
 use crate::tunnel::Tunnel;
@@ -62,27 +63,27 @@ pub(crate) async fn run(accepted: Accepted, worker: Rc<Worker>) {
     let Some(peer) = peer::meet(&mut stream, client, &front, &worker).await else {
         return;
     };
-    let Some(octet) = first_octet(&stream, &worker, front.limits.head).await else {
-        return linger::close(Secured::Plain(stream)).await;
-    };
-    let mut stream = match front.secure(stream).await {
-        Ok(Some(stream)) => stream,
+    let (mut stream, first) = match enter(stream, &front, &worker).await {
+        Ok(Some(entered)) => entered,
         Ok(None) => return tracing::debug!(%client, "an ACME authority is answered"),
         // The handshake has told the client what it could be told.
         Err(error) => return tracing::debug!(%client, %error, "no handshake"),
     };
     let conn = Rc::new(Conn::new(worker, front, peer));
-    let (is_http2, mut read) = match version(&mut stream, octet, conn.front().limits.head).await {
-        Ok(version) => version,
-        Err(_) => return linger::close(stream).await,
+    let Ok(version) = version(&mut stream, first, conn.front().limits.head).await else {
+        return linger::close(stream).await;
     };
+    let (is_http2, mut read) = version;
+    // So many octets of it had been let in before.
+    let mut known = 0;
     if is_http2 {
         let stream = Box::pin(serve_http2(&conn, stream, read, client)).await;
         return linger::close(stream).await;
     }
     loop {
-        let (ended, back) = Box::pin(serve(&conn, stream, read)).await;
+        let (ended, back) = Box::pin(serve(&conn, stream, read, known)).await;
         stream = back;
+        known = 0;
         match ended {
             Ended::Over => break,
             Ended::SlowHead => {
@@ -94,63 +95,94 @@ pub(crate) async fn run(accepted: Accepted, worker: Rc<Worker>) {
                 break;
             }
             Ended::Resting(ahead) => {
-                if ahead.is_empty() && !rest(&conn, stream.tcp()).await {
-                    break;
-                }
                 read = ahead;
+                if read.is_empty() {
+                    match rest(&conn, &mut stream).await {
+                        Some(octets) => read = octets,
+                        None => break,
+                    }
+                }
             }
             Ended::Parked(parked, ahead) => match wait(parked, &ahead, stream.tcp()).await {
                 Some((resumed, octets)) => {
                     conn.errand.replace(Errand::Resume(Box::new(resumed)));
                     read = octets;
+                    known = read.len();
                 }
                 None => return drop(permit),
             },
         }
     }
-    linger::close(stream).await;
+    let is_plain = matches!(stream, Secured::Plain(_));
+    if !(is_plain && conn.activity.has_ended()) {
+        linger::close(stream).await;
+    }
 }
 
 const SLOW_HEAD: &[u8] =
     b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\
     Proxy-Status: holdfast; error=http_request_error; details=\"the head took too long\"\r\n\r\n";
 
-/// Accepted sockets may never say anything: nothing is built for them until they do.
-async fn first_octet(stream: &TcpStream, worker: &Worker, within: Duration) -> Option<u8> {
-    let mut octet = [0];
-    let octets = tokio::select! {
-        seen = tokio::time::timeout(within, stream.peek(&mut octet)) => seen.ok()?.ok()?,
-        () = worker.stop.idle_grace(IDLE_STOPPING_MAX) => 0,
+/// The way into the connection: its first octets, or through a handshake. Accepted sockets may never say anything: nothing
+/// is built for them until they do. None: a handshake was all that was wanted.
+async fn enter(
+    mut stream: TcpStream,
+    front: &Front,
+    worker: &Worker,
+) -> io::Result<Option<(Secured, Bytes)>> {
+    let Some(tls) = &front.tls else {
+        let first = within(front.limits.head, worker, read_some(&mut stream)).await;
+        // Without octets it is closed as any other.
+        let first = first.unwrap_or_default();
+        return Ok(Some((Secured::Plain(stream), first)));
     };
-    (octets > 0).then_some(octet[0])
+    if within(front.limits.head, worker, stream.peek(&mut [0]))
+        .await
+        .is_none()
+    {
+        linger::close(Secured::Plain(stream)).await;
+        return Err(io::ErrorKind::TimedOut.into());
+    }
+    // Boxed: other connections have room for it too.
+    let secured = Box::pin(tls.secure(stream, front.limits.handshake)).await?;
+    Ok(secured.map(|stream| (stream, Bytes::new())))
+}
+
+/// What comes in so much time; while the daemon stops, in less.
+async fn within<T>(
+    limit: Duration,
+    worker: &Worker,
+    coming: impl Future<Output = io::Result<T>>,
+) -> Option<T> {
+    tokio::select! {
+        come = tokio::time::timeout(limit, coming) => come.ok()?.ok(),
+        () = worker.stop.idle_grace(IDLE_STOPPING_MAX) => None,
+    }
 }
 
 /// Whether the client speaks HTTP/2, agreed on in the handshake or known to it before; and the octets read to find out.
-/// `first` is the first octet, if the connection is plain.
-async fn version(
-    stream: &mut Secured,
-    first: u8,
-    within: Duration,
-) -> std::io::Result<(bool, Bytes)> {
-    if let Some(agreed) = stream.agreed_on_http2() {
-        return Ok((agreed, Bytes::new()));
+/// An error: it says nothing.
+async fn version(stream: &mut Secured, first: Bytes, limit: Duration) -> io::Result<(bool, Bytes)> {
+    if let Secured::Tls(_) = stream {
+        return Ok((stream.agreed_on_http2() == Some(true), first));
     }
-    if first != http2::PREFACE[0] {
-        return Ok((false, Bytes::new()));
+    if first.is_empty() {
+        return Err(io::ErrorKind::UnexpectedEof.into());
     }
-    let mut read = BytesMut::with_capacity(http2::PREFACE.len());
+    if !first.starts_with(&http2::PREFACE[..1]) {
+        return Ok((false, first));
+    }
+    let mut read = BytesMut::from(first);
     let reading = async {
-        let mut octets = [0; http2::PREFACE.len()];
-        while read.len() < octets.len() && http2::PREFACE.starts_with(&read) {
-            let most = octets.len() - read.len();
-            match stream.read(&mut octets[..most]).await? {
-                0 => break,
-                len => read.extend_from_slice(&octets[..len]),
+        while read.len() < http2::PREFACE.len() && http2::PREFACE.starts_with(&read) {
+            match read_some(stream).await? {
+                some if some.is_empty() => break,
+                some => read.extend_from_slice(&some),
             }
         }
-        Ok(http2::PREFACE == read)
+        Ok(read.starts_with(http2::PREFACE))
     };
-    let is_http2 = tokio::time::timeout(within, reading).await?;
+    let is_http2 = tokio::time::timeout(limit, reading).await?;
     is_http2.map(|is_http2| (is_http2, read.freeze()))
 }
 
@@ -162,12 +194,18 @@ async fn serve_http2(conn: &Rc<Conn>, stream: Secured, read: Bytes, client: Sock
     reclaim(socket)
 }
 
-/// Waits apart from hyper for the next request; whether one has come.
-async fn rest(conn: &Conn, stream: &TcpStream) -> bool {
+/// Waits apart from hyper for the next request; its first octets. None: there will be no other.
+async fn rest(conn: &Conn, stream: &mut Secured) -> Option<Bytes> {
     let idle = conn.front().limits.idle;
     let rested = clock::now().saturating_sub(conn.activity.doing().1);
-    let octet = first_octet(stream, &conn.worker, idle.saturating_sub(rested)).await;
-    octet.is_some() || linger::has_unread(stream)
+    let coming = read_some(stream);
+    let octets = within(idle.saturating_sub(rested), &conn.worker, coming).await;
+    match octets {
+        Some(octets) if octets.is_empty() => None,
+        // What has come in the last moment is answered.
+        None => linger::has_unread(stream.tcp()).then(Bytes::new),
+        octets => octets,
+    }
 }
 
 /// Waits apart from hyper for the app. None: the client has left. Else what the next connection reads first.
@@ -195,11 +233,11 @@ fn join(mut head: BytesMut, mut body: Option<Upload>, read: &Bytes) -> Bytes {
 }
 
 /// Drives hyper's connection over the socket, and gives the socket back.
-async fn serve(conn: &Rc<Conn>, stream: Secured, read: Bytes) -> (Ended, Secured) {
+async fn serve(conn: &Rc<Conn>, stream: Secured, read: Bytes, known: usize) -> (Ended, Secured) {
     let _built = conn.worker.memory.build();
     let socket: Socket = Rc::new(RefCell::new(stream));
     conn.socket.replace(Rc::downgrade(&socket));
-    let rules = rules(&conn.front().limits, read.len());
+    let rules = rules(&conn.front().limits, known);
     let io = ClientIo::new(socket.clone(), read, conn.activity.clone());
     let service = service_fn(|request| way::take(conn.clone(), request));
     let mut hyper = rules.serve_connection(TokioIo::new(io), service);

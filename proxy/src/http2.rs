@@ -195,6 +195,7 @@ where
     F: Future<Output: 'static> + 'static,
 {
     fn execute(&self, future: F) {
-        tokio::task::spawn_local(future);
+        // Boxed: a task is moved about, whole, when it begins and when it ends.
+        tokio::task::spawn_local(Box::pin(future));
     }
 }

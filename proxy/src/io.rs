@@ -2,7 +2,9 @@
 //! so that the connection step knows its deadlines without a timer for each request.
 
 use std::cell::{Cell, RefCell};
+use std::future::poll_fn;
 use std::io;
+use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
@@ -89,6 +91,23 @@ impl AsyncWrite for Direct {
 /// Shared by the connection step, hyper's connection and a service that watches for the client's leaving.
 pub(crate) type Socket = Rc<RefCell<Secured>>;
 
+/// Octets looked for before anything is built that could take them.
+const SOME: usize = 2048;
+
+/// Resolves to the next octets that come; none: the other side has ended. While it waits it has no room for them.
+pub(crate) async fn read_some<R>(stream: &mut R) -> io::Result<Bytes>
+where
+    R: AsyncRead + Unpin,
+{
+    poll_fn(|cx| {
+        let mut octets = [MaybeUninit::uninit(); SOME];
+        let mut octets = ReadBuf::uninit(&mut octets);
+        ready!(Pin::new(&mut *stream).poll_read(cx, &mut octets))?;
+        Poll::Ready(Ok(Bytes::copy_from_slice(octets.filled())))
+    })
+    .await
+}
+
 /// What a connection is doing, and since when.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Doing {
@@ -109,6 +128,8 @@ pub(crate) struct Activity {
     unflushed: Cell<bool>,
     /// Since when the other side takes nothing of what is to be written.
     stuck: Cell<Option<Duration>>,
+    /// The other side has ended, and all of it is read.
+    ended: Cell<bool>,
 }
 
 impl Activity {
@@ -118,12 +139,13 @@ impl Activity {
             since: Cell::new(clock::now()),
             unflushed: Cell::new(false),
             stuck: Cell::new(None),
+            ended: Cell::new(false),
         }
     }
 
     pub(crate) fn begin(&self, doing: Doing) {
         self.doing.set(doing);
-        self.since.set(clock::now());
+        self.since.set(clock::lately());
     }
 
     pub(crate) fn doing(&self) -> (Doing, Duration) {
@@ -141,6 +163,11 @@ impl Activity {
         };
         self.stuck.set(since);
         written
+    }
+
+    /// Whether the client has ended its side.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.ended.get()
     }
 
     pub(crate) fn is_flushed(&self) -> bool {
@@ -165,6 +192,7 @@ impl ClientIo {
     }
 
     fn note_read(&self) {
+        clock::now();
         if self.activity.doing.get() == Doing::Idle {
             self.activity.begin(Doing::Head);
         }
@@ -187,6 +215,8 @@ impl AsyncRead for ClientIo {
         ready!(Pin::new(&mut *self.socket.borrow_mut()).poll_read(cx, buf))?;
         if buf.filled().len() > before {
             self.note_read();
+        } else if buf.remaining() > 0 {
+            self.activity.ended.set(true);
         }
         Poll::Ready(Ok(()))
     }
@@ -223,7 +253,8 @@ impl AsyncWrite for ClientIo {
         Pin::new(&mut *self.socket.borrow_mut()).poll_flush(cx)
     }
 
+    /// How a connection ends is the connection step's business, once it has the socket back.
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut *self.socket.borrow_mut()).poll_shutdown(cx)
+        self.poll_flush(cx)
     }
 }

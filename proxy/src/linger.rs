@@ -23,7 +23,7 @@ pub(crate) async fn close(mut stream: Secured) {
 /// Reads until the end. The buffer lives between two waits only, so that a lingering connection takes no memory.
 async fn drain(stream: &TcpStream) {
     while stream.readable().await.is_ok() {
-        let mut octets = [0; 4096];
+        let mut octets = [0; 1024];
         match stream.try_read(&mut octets) {
             Ok(0) => return,
             Ok(_) => {}

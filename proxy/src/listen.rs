@@ -10,13 +10,13 @@ use std::time::Duration;
 
 use holdfast_config::{Limits, Listen};
 use rustix::io::Errno;
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, Socket, TcpKeepalive, Type};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::challenges::Challenges;
 use crate::peer::Trusted;
-use crate::tls::{Issued, Secured, Tls, TlsError};
+use crate::tls::{Issued, Tls, TlsError};
 
 /// Clients that may wait to be accepted, for each socket.
 const BACKLOG: i32 = 4096;
@@ -74,15 +74,6 @@ impl Front {
             None => "http",
         }
     }
-
-    /// The way into the connection: through a handshake, or at once. None: the handshake was all that was wanted.
-    pub(crate) async fn secure(&self, stream: TcpStream) -> io::Result<Option<Secured>> {
-        match &self.tls {
-            // Boxed: other connections have room for it too.
-            Some(tls) => Box::pin(tls.secure(stream, self.limits.handshake)).await,
-            None => Ok(Some(Secured::Plain(stream))),
-        }
-    }
 }
 
 /// A client's connection, and the permit that counts it.
@@ -113,10 +104,20 @@ fn bind_one(address: SocketAddr) -> io::Result<Socket> {
     socket.set_reuse_port(true)?;
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
-    // Those that are accepted have it from here.
-    socket.set_tcp_notsent_lowat(UNSENT_MAX)?;
+    prepare(&socket)?;
     socket.listen(BACKLOG)?;
     Ok(socket)
+}
+
+/// Options of connections: those that are accepted have them from their listener (tcp(7)), without a call for each.
+fn prepare(socket: &Socket) -> io::Result<()> {
+    let keepalive = TcpKeepalive::new()
+        .with_time(KEEPALIVE_IDLE)
+        .with_interval(KEEPALIVE_INTERVAL)
+        .with_retries(KEEPALIVE_PROBES);
+    socket.set_tcp_nodelay(true)?;
+    socket.set_tcp_keepalive(&keepalive)?;
+    socket.set_tcp_notsent_lowat(UNSENT_MAX)
 }
 
 /// Whether somebody else listens on this address: SO_REUSEPORT would share it without a word.
@@ -148,7 +149,6 @@ pub(crate) async fn accept(
     loop {
         match listener.accept().await {
             Ok((stream, client)) => {
-                prepare(&stream);
                 return Some(Accepted {
                     stream,
                     front: front.clone(),
@@ -163,17 +163,6 @@ pub(crate) async fn accept(
             }
         }
     }
-}
-
-/// Options that make a connection better; one that refuses them serves all the same.
-fn prepare(stream: &TcpStream) {
-    let socket = socket2::SockRef::from(stream);
-    let keepalive = socket2::TcpKeepalive::new()
-        .with_time(KEEPALIVE_IDLE)
-        .with_interval(KEEPALIVE_INTERVAL)
-        .with_retries(KEEPALIVE_PROBES);
-    let _ = stream.set_nodelay(true);
-    let _ = socket.set_tcp_keepalive(&keepalive);
 }
 
 /// The error of a client that left while it waited (accept(2)), as opposed to one of ours.

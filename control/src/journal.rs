@@ -4,6 +4,8 @@
 //! so replaying is taking the last one. Only a torn tail is ever cut; anything else that is wrong is a refusal to start,
 //! never an empty routing.
 
+#[cfg(feature = "benching")]
+pub(crate) mod benching;
 mod directory;
 mod error;
 mod file;

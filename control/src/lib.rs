@@ -9,6 +9,9 @@ pub mod wire;
 
 #[cfg(feature = "server")]
 mod api;
+#[cfg(feature = "benching")]
+#[doc(hidden)]
+pub mod benching;
 #[cfg(feature = "server")]
 mod control_plane;
 #[cfg(feature = "server")]

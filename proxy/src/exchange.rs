@@ -41,8 +41,19 @@ impl Exchange {
         limits: &Limits,
         received: Duration,
     ) -> Result<Self, Refused> {
-        let (mut head, body) = request.into_parts();
-        let body = Upload::of(body);
+        let (head, body) = request.into_parts();
+        Self::of(head, Upload::of(body), peer, trusted, limits, received)
+    }
+
+    /// The same of a head and a body that no connection has brought.
+    pub(crate) fn of(
+        mut head: Parts,
+        body: Option<Upload>,
+        peer: &Peer,
+        trusted: &Trusted,
+        limits: &Limits,
+        received: Duration,
+    ) -> Result<Self, Refused> {
         let facts = policy::check(&mut head, body.is_some(), limits)?;
         let origin = Origin::of(&head.headers, peer, trusted);
         let version = std::mem::replace(&mut head.version, Version::HTTP_11);

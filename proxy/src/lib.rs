@@ -10,6 +10,9 @@ mod acme;
 mod acme;
 mod admin;
 mod answer;
+#[cfg(feature = "benching")]
+#[doc(hidden)]
+pub mod benching;
 mod body;
 mod challenges;
 mod check;
@@ -43,7 +46,7 @@ mod release;
 mod route;
 mod stop;
 mod table;
-#[cfg(any(test, fuzzing))]
+#[cfg(any(test, fuzzing, feature = "benching"))]
 mod testing;
 mod tls;
 mod tunnel;

@@ -1,4 +1,4 @@
-//! What unit tests share.
+//! What unit tests, fuzz targets and benches share.
 
 use std::time::Duration;
 

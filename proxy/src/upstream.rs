@@ -30,7 +30,7 @@ use link::Link;
 pub(crate) use open::rules;
 pub(crate) use open::stream;
 use shared::{Share, Shares};
-#[cfg(any(test, fuzzing))]
+#[cfg(any(test, fuzzing, feature = "benching"))]
 pub(crate) use translate::to_http1;
 
 /// How long an idle connection is kept, unless the app says less (`Keep-Alive: timeout`). Apps close at 2 s (gunicorn)

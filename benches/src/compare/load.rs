@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
 
 use super::usage::Usage;
 use super::websocket;
+use crate::browser::{COOKIE, FIELDS};
 
 /// What is to be done.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -112,28 +113,6 @@ pub(super) fn run() -> io::Result<()> {
 pub(super) fn host(number: usize) -> String {
     format!("h{number}.compare.test")
 }
-
-/// The ten fields of a browser's request that are the same for all, besides `Host`, `Cookie` and `Referer`.
-pub(super) const FIELDS: [(&str, &str); 10] = [
-    (
-        "user-agent",
-        "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0",
-    ),
-    (
-        "accept",
-        "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,*/*;q=0.8",
-    ),
-    ("accept-language", "en-GB,en;q=0.7,de;q=0.3"),
-    ("accept-encoding", "gzip, deflate, br, zstd"),
-    ("cache-control", "max-age=0"),
-    ("sec-fetch-dest", "document"),
-    ("sec-fetch-mode", "navigate"),
-    ("sec-fetch-site", "same-origin"),
-    ("upgrade-insecure-requests", "1"),
-    ("priority", "u=0, i"),
-];
-/// The other two.
-pub(super) const COOKIE: &str = "session=4f9c2b7e0a1d48e6b3c5; theme=dark; seen=1763726400";
 
 impl Ask {
     fn target(self) -> String {

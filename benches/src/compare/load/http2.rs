@@ -9,7 +9,8 @@ use tokio::net::TcpStream;
 use tokio::task::spawn_local;
 
 use super::paced::{self, Client};
-use super::{COOKIE, FIELDS, Outcome, Plan};
+use super::{Outcome, Plan};
+use crate::browser::{COOKIE, FIELDS};
 
 /// At once on each connection.
 const STREAMS: usize = 16;

@@ -16,7 +16,6 @@ mod poller;
 mod report;
 mod statistics;
 mod trial;
-mod trouble;
 mod usage;
 mod websocket;
 mod wire;
@@ -34,8 +33,9 @@ use machine::Machine;
 use peers::Peer;
 use report::{Report, Table, Version};
 use trial::Trial;
-use trouble::{Trouble, While as _};
 use workload::Workload;
+
+use crate::trouble::{Trouble, While as _};
 
 /// The program.
 pub fn main() -> ExitCode {

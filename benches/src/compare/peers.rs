@@ -24,7 +24,7 @@ use clap::ValueEnum;
 use super::certificate::Certificate;
 use super::hidden;
 use super::load;
-use super::trouble::{Trouble, While as _};
+use crate::trouble::{Trouble, While as _};
 
 pub(super) use running::{Running, Start, free_address};
 

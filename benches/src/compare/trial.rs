@@ -14,9 +14,9 @@ use super::hidden;
 use super::load::{Outcome, Plan};
 use super::origin::Addresses;
 use super::peers::{Back, Front, Peer, Place, Running, Setting, free_address};
-use super::trouble::{Trouble, While as _};
 use super::usage::Usage;
 use super::workload::Workload;
+use crate::trouble::{Trouble, While as _};
 
 /// How long a proxy may take until it answers as it should.
 const READY_TIMEOUT: Duration = Duration::from_secs(30);

@@ -1,3 +1,4 @@
-//! `compare`, from outside.
+//! `compare` and `instructions`, from outside.
 
 mod compare;
+mod instructions;

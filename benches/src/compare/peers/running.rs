@@ -8,8 +8,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::super::load;
-use super::super::trouble::{Trouble, While as _};
 use super::check;
+use crate::trouble::{Trouble, While as _};
 
 /// How long a proxy may take to be there.
 const START_TIMEOUT: Duration = Duration::from_secs(30);

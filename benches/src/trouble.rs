@@ -1,9 +1,11 @@
-//! Why nothing could be compared.
+//! Why nothing could be measured.
 
 use std::io;
 
+use crate::instructions::BadBaseline;
+
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Trouble {
+pub(crate) enum Trouble {
     #[error("{what}: {why}")]
     Io {
         what: String,
@@ -12,19 +14,21 @@ pub(super) enum Trouble {
     },
     #[error("{peer} was not there in time; it said:\n{said}")]
     NotThere { peer: &'static str, said: String },
+    #[error(transparent)]
+    Baseline(#[from] BadBaseline),
     #[error("{0}")]
     Words(String),
 }
 
 impl Trouble {
-    pub(super) fn io(what: impl Into<String>, why: io::Error) -> Self {
+    pub(crate) fn io(what: impl Into<String>, why: io::Error) -> Self {
         let what = what.into();
         Self::Io { what, why }
     }
 }
 
 /// An error with what was being done.
-pub(super) trait While<T> {
+pub(crate) trait While<T> {
     fn while_doing(self, what: &str) -> Result<T, Trouble>;
 }
 

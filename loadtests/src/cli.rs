@@ -25,7 +25,7 @@ pub(crate) struct Cli {
     /// What everything random is drawn from [default: drawn, and printed]
     #[arg(long, value_name = "S")]
     seed: Option<u64>,
-    /// Requests held in `overflow`, promotes in `thousand-swaps` [default: 3000; 1000]
+    /// Requests held in `overflow`, at most in `held`, promotes in `thousand-swaps` [default: 3000; 100000; 1000]
     #[arg(long, value_name = "N")]
     count: Option<usize>,
     /// Where to write SCENARIO.html and SCENARIO.json
@@ -63,6 +63,8 @@ enum What {
     SlowClients,
     /// Promotes with WebSockets open
     Websocket,
+    /// Up to 100,000 requests held at once, over each protocol, and let go
+    Held,
     /// Each of these, in small
     AllShort,
     /// Attacks of thirteen kinds, among honest clients
@@ -112,6 +114,7 @@ impl Cli {
             What::ThousandSwaps => Scenario::ThousandSwaps,
             What::SlowClients => Scenario::SlowClients,
             What::Websocket => Scenario::Websocket,
+            What::Held => Scenario::Held,
         };
         vec![one]
     }
@@ -155,7 +158,7 @@ mod tests {
     #[test]
     fn all_short_is_every_scenario_in_small() {
         let cli = Cli::try_parse_from(["loadtests", "all-short", "--rate", "50"]).unwrap();
-        assert_eq!(cli.scenarios().len(), 8);
+        assert_eq!(cli.scenarios().len(), 9);
         let options = cli.options(Scenario::ThousandSwaps);
         assert_eq!((options.count, options.rate), (Some(20), Some(50.0)));
     }

@@ -1,4 +1,4 @@
-//! What this binary becomes when its first argument says so: the app, the daemon, or swapctl.
+//! What this binary becomes when its first argument says so: an app, clients, the daemon, or swapctl.
 
 use std::ffi::OsString;
 use std::io::Read as _;
@@ -18,7 +18,12 @@ pub(crate) fn main_if_asked() -> Option<ExitCode> {
     }
     // The hidden argument stands where the program's name is expected.
     let arguments: Vec<OsString> = std::env::args_os().skip(1).collect();
-    match arguments.first()?.to_str()? {
+    let verb = arguments.first()?.to_str()?;
+    let argument = arguments.get(1).and_then(|it| it.to_str());
+    if let Some(code) = crate::lean::main_if_asked(verb, argument) {
+        return Some(code);
+    }
+    match verb {
         DAEMON => {
             thread::spawn(end_with_stdin);
             Some(holdfast::main_from(arguments))

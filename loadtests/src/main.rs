@@ -9,6 +9,7 @@ mod client;
 mod daemon;
 mod figures;
 mod hidden;
+mod lean;
 mod real;
 mod scenario;
 mod stage;

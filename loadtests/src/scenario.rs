@@ -2,6 +2,7 @@
 
 mod attacks;
 mod down;
+mod held;
 mod hold;
 mod never_ready;
 mod overflow;
@@ -35,11 +36,12 @@ pub(crate) enum Scenario {
     RealApp(Kind),
     RealClients,
     Attacks,
+    Held,
 }
 
 impl Scenario {
     /// All that need nothing but this binary.
-    pub(crate) const ALL: [Self; 8] = [
+    pub(crate) const ALL: [Self; 9] = [
         Self::Overlap,
         Self::Hold,
         Self::Down,
@@ -48,6 +50,7 @@ impl Scenario {
         Self::SlowClients,
         Self::Websocket,
         Self::ThousandSwaps,
+        Self::Held,
     ];
 
     /// What is tried, in a sentence.
@@ -72,6 +75,9 @@ impl Scenario {
             }
             Self::Websocket => "promotes with either strategy while WebSockets are open",
             Self::Attacks => "thirteen attacks, one after the other, while honest clients go on",
+            Self::Held => {
+                "up to 100,000 requests held at once, over HTTP/1.1 and HTTP/2, with and without TLS, and let go"
+            }
             Self::RealClients => {
                 "real clients over TLS, while each of their apps is swapped six times, with either strategy"
             }
@@ -86,6 +92,7 @@ impl Scenario {
         match self {
             Self::ThousandSwaps => 20,
             Self::Overflow => 300,
+            Self::Held => 200,
             Self::Overlap
             | Self::Hold
             | Self::Down
@@ -112,6 +119,7 @@ impl Scenario {
             Self::RealApp(kind) => real_app::play(options, kind).await,
             Self::RealClients => real_clients::play(options).await,
             Self::Attacks => attacks::play(options).await,
+            Self::Held => held::play(options).await,
         }
     }
 }
@@ -130,6 +138,7 @@ impl fmt::Display for Scenario {
             Self::RealApp(kind) => return write!(f, "real-{kind}"),
             Self::RealClients => "real-clients",
             Self::Attacks => "attacks",
+            Self::Held => "held",
         })
     }
 }

@@ -1,6 +1,7 @@
 //! What a load has shown, for people and for scripts: one HTML file that needs nothing else, JSON, and text.
 
 mod chart;
+mod growth;
 mod page;
 mod pictures;
 mod scale;
@@ -17,6 +18,7 @@ use crate::ledger::Ledger;
 use crate::run::Run;
 use crate::series::{Percentiles, Series};
 use crate::verdict::Verdict;
+pub use growth::{Growth, Line, exponent};
 
 /// Steps in a picture: more could not be told apart.
 const STEPS_MAX: usize = 480;
@@ -42,6 +44,9 @@ pub struct Report {
     pub marks: Vec<MarkAt>,
     /// Figures over time.
     pub series: Series,
+    /// Figures that depend on a number.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub growths: Vec<Growth>,
     /// So that it can be run again.
     pub seed: u64,
 }
@@ -96,6 +101,7 @@ impl Report {
             latency: curve(&Percentiles::of(run)),
             marks: marks.collect(),
             series: Series::of(run, ledger, STEPS_MAX),
+            growths: Vec::new(),
             seed: run.seed,
             findings,
         };
@@ -120,6 +126,7 @@ impl Report {
             latency: Vec::new(),
             marks: Vec::new(),
             series: Series::default(),
+            growths: Vec::new(),
             seed,
         }
     }

@@ -1,6 +1,7 @@
 //! The HTML page. Whoever gets the file sees it as it was made: nothing is loaded, nothing runs.
 
 use super::chart::escape;
+use super::growth;
 use super::pictures::{Picture, pictures};
 use super::{Figure, Report, spell};
 use crate::verdict::Check;
@@ -30,7 +31,7 @@ pub(super) fn page(report: &Report) -> String {
 </header>
 <main>
 {tiles}
-{pictures}
+{pictures}{growths}
 <section>
 <h2>Verdict</h2>
 <table class="checks"><thead><tr><th scope="col">Must hold</th><th scope="col">Seen</th><th scope="col">Verdict</th></tr></thead>
@@ -47,6 +48,7 @@ pub(super) fn page(report: &Report) -> String {
 "#,
         about = escape(&report.about),
         tiles = tiles(report),
+        growths = growth::sections(&report.growths),
         checks = report.verdict.checks.iter().map(check).collect::<String>(),
         figures = report.figures.iter().map(figure).collect::<String>(),
         seed = report.seed,
@@ -56,6 +58,9 @@ pub(super) fn page(report: &Report) -> String {
 /// The figures that matter most, in large type.
 fn tiles(report: &Report) -> String {
     let found = &report.findings;
+    if found.sent == 0 {
+        return String::new(); // A load of others.
+    }
     let percentile = |percent: f64| {
         let found = report.latency.iter().find(|it| it.percent == percent);
         let us = found.map(|it| it.us);
@@ -148,6 +153,7 @@ svg text { fill: var(--soft); font-size: 12px; font-variant-numeric: tabular-num
 .grid { stroke: var(--line); } .axis { stroke: var(--soft); } .mark { stroke: var(--mark); stroke-dasharray: 3 3; opacity: .55; }
 .line { fill: none; stroke-width: 1.8; stroke-linejoin: round; stroke-linecap: round; }
 .line.p50 { stroke: var(--p50); } .line.p99 { stroke: var(--p99); } .line.max { stroke: var(--max); stroke-width: 1.2; }
+.line.held { stroke: var(--held); } .line.refused { stroke: var(--refused); } .line.lost { stroke: var(--lost); }
 .area { stroke: none; opacity: .75; } .area.p99 { fill: var(--p99); opacity: .13; } .area.held { fill: var(--held); }
 .area.refused { fill: var(--refused); } .area.lost { fill: var(--lost); }
 .tip { fill: transparent; } .tip:hover { fill: var(--ink); opacity: .07; }

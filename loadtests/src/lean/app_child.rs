@@ -1,0 +1,43 @@
+//! A lean app, as the scenario sees it.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
+use std::time::Duration;
+
+use super::book::{self, Arrival};
+use super::{APP, Child};
+use crate::trouble::Trouble;
+
+/// How long it may take to listen, or to write down what it has seen.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A running app. Dropping it kills it.
+pub(crate) struct App {
+    child: Child,
+    /// Where it listens.
+    pub(crate) addresses: Vec<SocketAddr>,
+}
+
+impl App {
+    /// An app that listens at so many ports.
+    pub(crate) async fn start(ports: usize, core: Option<usize>) -> Result<Self, Trouble> {
+        let mut child = Child::start(APP, &ports.to_string(), core)?;
+        let said = child.hear("listening", PATIENCE).await?;
+        let ports = said.split(' ').filter_map(|port| port.parse::<u16>().ok());
+        let addresses = ports.map(|port| (Ipv4Addr::LOCALHOST, port).into());
+        Ok(Self {
+            addresses: addresses.collect(),
+            child,
+        })
+    }
+
+    /// What has come to it since it was asked last, in order. `directory` is where it may put it.
+    pub(crate) async fn arrivals(&mut self, directory: &Path) -> Result<Vec<Arrival>, Trouble> {
+        let path = directory.join(format!("arrivals-{}", self.child.pid()));
+        self.child
+            .tell(&format!("write {}", path.display()))
+            .await?;
+        self.child.hear("written", PATIENCE).await?;
+        book::read_arrivals(&path)
+    }
+}

@@ -1,0 +1,169 @@
+//! Thousands that wait at once, in each way in which a client may ask: nobody is lost, nobody overtakes, and what it takes
+//! in time and memory grows as they do.
+
+mod cell;
+mod idle;
+mod judge;
+
+use holdfast_load::report::{Growth, Report, exponent, spell};
+use holdfast_load::verdict::Verdict;
+
+use super::Scenario;
+use crate::cli::Options;
+use crate::lean::Kind;
+use crate::stage::Place;
+use crate::trouble::Trouble;
+use cell::{Cell, Size};
+
+/// Streams on a connection, as the daemon allows them unasked.
+const STREAMS: u32 = 100;
+/// As finely it is known who came first.
+const BATCHES: u32 = 25;
+/// The time of a release grows with this power of how many are held, at most: in proportion, but for noise.
+const POWER_MAX: f64 = 1.15;
+
+/// KiB of resident memory that each takes, at most.
+struct Bounds {
+    held: f64,
+    idle: f64,
+}
+
+fn bounds(kind: Kind) -> Bounds {
+    match kind {
+        Kind::H1 => Bounds {
+            held: 4.4,
+            idle: 3.0,
+        },
+        Kind::H1Tls => Bounds {
+            held: 20.0,
+            idle: f64::INFINITY,
+        },
+        Kind::H2 | Kind::H2Tls => Bounds {
+            held: 4.0,
+            idle: f64::INFINITY,
+        },
+    }
+}
+
+/// How many are held, from few to many.
+fn counts(kind: Kind, most: Option<usize>) -> Vec<u32> {
+    let usual: &[u32] = match kind {
+        Kind::H1 => &[1_000, 5_000, 15_000],
+        Kind::H1Tls => &[1_000, 3_000, 7_000],
+        Kind::H2 | Kind::H2Tls => &[1_000, 10_000, 100_000],
+    };
+    let most = most.and_then(|most| u32::try_from(most).ok());
+    let most = most.unwrap_or(u32::MAX);
+    let mut counts: Vec<u32> = usual.iter().copied().filter(|it| *it < most).collect();
+    if counts.len() < usual.len() {
+        counts.push(most);
+    }
+    counts
+}
+
+pub(super) async fn play(options: &Options) -> Result<Report, Trouble> {
+    let place = Place::new(options)?;
+    let mut verdict = Verdict::default();
+    let mut figures = Vec::new();
+    let mut time = Growth::new(
+        "Time of a release",
+        "Seconds from `resume` to the last answer, by how many were held",
+    );
+    let mut memory = Growth::new(
+        "Memory while they are held",
+        "KiB of resident memory for each that is held, its connection with it, by how many there are",
+    );
+    for kind in Kind::ALL {
+        let mut cells = Vec::new();
+        for requests in counts(kind, options.count) {
+            let streams = if kind.is_h2() { STREAMS } else { 1 };
+            let connections = requests.div_ceil(streams);
+            let size = Size {
+                connections,
+                requests,
+                batch: requests.div_ceil(BATCHES),
+            };
+            let cell = cell::hold(options, &place, kind, size).await?;
+            crate::say(&format!(
+                "{}, {requests} held: {}",
+                kind.name(),
+                told(&cell)
+            ));
+            figures.push((format!("{}, {requests} held", kind.name()), told(&cell)));
+            judge::cell(&mut verdict, &cell, bounds(kind).held);
+            cells.push(cell);
+        }
+        let of = |figure: fn(&Cell) -> f64| {
+            let point = |cell: &Cell| (f64::from(cell.size.requests), figure(cell));
+            cells.iter().map(point).collect::<Vec<_>>()
+        };
+        let times = of(|cell| cell.release.as_secs_f64().max(1e-4));
+        if let Some(power) = exponent(&times) {
+            verdict.must(
+                format!("{}: the time of a release grows in proportion", kind.name()),
+                format!("with the power {power:.2} (at most {POWER_MAX})"),
+                power <= POWER_MAX,
+            );
+        }
+        time.line(kind.name(), times);
+        memory.line(kind.name(), of(|cell| cell.kib_each().max(1e-3)));
+    }
+    for kind in [Kind::H1, Kind::H1Tls] {
+        let most = counts(kind, options.count).pop().unwrap_or_default();
+        let size = Size {
+            connections: most,
+            requests: most,
+            batch: most,
+        };
+        if !size.tells_memory() {
+            continue;
+        }
+        let idle = idle::rest(options, &place, kind, size).await?;
+        let (each, bound) = (idle.kib_each(), bounds(kind).idle);
+        let name = format!("{}, {most} idle connections", kind.name());
+        if bound.is_finite() {
+            verdict.must(
+                format!("{name}: at most {bound} KiB for each"),
+                format!("{each:.2} KiB"),
+                each <= bound,
+            );
+        }
+        figures.push((name, format!("{each:.2} KiB each")));
+    }
+    let name = Scenario::Held.to_string();
+    let mut report = Report::of_others(name, Scenario::Held.about(), options.seed, verdict);
+    for (name, value) in figures {
+        report.figure(name, value);
+    }
+    report.growths = vec![time, memory];
+    Ok(report)
+}
+
+fn told(cell: &Cell) -> String {
+    let Cell { order, release, .. } = cell;
+    format!(
+        "released in {} ({:.0}/s), {:.2} KiB each; {} KiB before, {} while held, {} after {}; served {} after a later one, at \
+         worst; {} overtaken on their connection",
+        spell(*release),
+        f64::from(cell.size.requests) / release.as_secs_f64().max(1e-4),
+        cell.kib_each(),
+        cell.before_kib,
+        cell.held_kib,
+        cell.after_kib,
+        spell(cell.calm),
+        spell(order.worst),
+        order.on_a_connection,
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_count_is_the_most_that_are_held() {
+        assert_eq!(counts(Kind::H1, None), [1_000, 5_000, 15_000]);
+        assert_eq!(counts(Kind::H2, Some(2_000)), [1_000, 2_000]);
+        assert_eq!(counts(Kind::H1Tls, Some(300)), [300]);
+    }
+}

@@ -26,6 +26,8 @@ mod impatient;
 #[cfg(feature = "server")]
 mod journal;
 #[cfg(feature = "server")]
+mod monotonic;
+#[cfg(feature = "server")]
 mod operations;
 #[cfg(feature = "server")]
 pub mod plane;

@@ -411,6 +411,16 @@ pub enum What {
         /// The last failed probe, in words.
         probe: Option<String>,
     },
+    /// Requests go by a new table from now on.
+    Published {
+        /// The app's generation.
+        generation: u64,
+        /// Which release serves.
+        release: Option<ReleaseId>,
+        /// Just before that, in microseconds of the machine's monotonic clock (`CLOCK_MONOTONIC`), to be laid beside what
+        /// other programs of this machine wrote down.
+        monotonic_us: u64,
+    },
     /// A door shut.
     Held {
         /// Why.

@@ -4,6 +4,7 @@ use swap_core::{AppName, Effect, OperationId};
 
 use super::Driver;
 use super::look::running_on_old;
+use crate::monotonic::monotonic_us;
 use crate::wire::What;
 
 impl Driver {
@@ -19,7 +20,13 @@ impl Driver {
                 gate,
                 live,
             } => {
+                let what = What::Published {
+                    generation: generation.0,
+                    release: live.as_ref().map(|live| live.id.clone()),
+                    monotonic_us: monotonic_us(),
+                };
                 plane.publish(name, generation, gate, live);
+                self.events.tell(Some(name), None, what);
                 self.swaps.published(name, generation.0);
                 self.watch_live(name);
             }

@@ -49,7 +49,9 @@ async fn a_swap_is_told_phase_by_phase() {
     let expected = [
         "holding",
         "held",
+        "published",
         "booting",
+        "published",
         "swapped",
         "releasing",
         "draining",

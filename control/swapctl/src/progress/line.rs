@@ -32,6 +32,7 @@ impl Stand {
                 probe,
             } => (phase, in_flight, held, probe.clone()),
             What::Ready
+            | What::Published { .. }
             | What::Held { .. }
             | What::Opened
             | What::Down

@@ -11,6 +11,7 @@ mod look;
 mod message;
 mod probing;
 mod step;
+mod wakes;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -28,6 +29,7 @@ use crate::swaps::Swaps;
 use crate::wire::What;
 use kept::Kept;
 pub(crate) use message::{Command, Commanded, Conditions, Inbox, Message};
+use wakes::Wakes;
 
 /// Messages that may wait for the driver. Whoever sends one waits for room.
 const INBOX_MAX: usize = 256;
@@ -38,6 +40,7 @@ const SAMPLE: Duration = Duration::from_secs(1);
 
 pub(crate) struct Driver {
     apps: BTreeMap<AppName, Kept>,
+    wakes: Wakes,
     /// Apps that the journal knows and the configuration does not.
     absent: History,
     plane: Arc<dyn DataPlane>,
@@ -63,6 +66,7 @@ impl Driver {
         let began = Instant::now();
         let driver = Self {
             apps: BTreeMap::new(),
+            wakes: Wakes::default(),
             operations: ended_before(&history),
             absent: history,
             plane,
@@ -149,21 +153,17 @@ impl Driver {
     }
 
     fn next_wake(&self) -> Instant {
-        let apps = self.apps.values();
-        let deadline = apps.filter_map(|kept| kept.app.deadline()).min();
         let mut wake = self.sample_at;
-        if self.apps.values().any(|kept| kept.app.running().is_some()) {
+        if self.wakes.any_is_busy() {
             wake = wake.min(self.progress_at);
         }
         let at = |moment: Moment| self.began + (moment - Moment::default());
+        let deadline = self.wakes.next();
         deadline.map_or(wake, |deadline| wake.min(at(deadline)))
     }
 
     async fn awake(&mut self) {
-        let now = self.now();
-        let is_late = |kept: &Kept| kept.app.deadline().is_some_and(|at| at <= now);
-        let late = self.apps.iter().filter(|(_, kept)| is_late(kept));
-        let late: Vec<AppName> = late.map(|(name, _)| name.clone()).collect();
+        let late = self.wakes.late(self.now());
         for name in late {
             self.observe(&name, Event::DeadlinePassed).await;
         }

@@ -68,7 +68,7 @@ pub(crate) struct Journal {
 }
 
 struct Job {
-    record: Record,
+    records: Vec<Record>,
     done: oneshot::Sender<Result<(), JournalError>>,
 }
 
@@ -91,9 +91,14 @@ impl Journal {
 
     /// Returns when the record is durable, or why it is not; then nothing of it is kept.
     pub(crate) async fn append(&self, record: Record) -> Result<(), JournalError> {
+        self.append_all(vec![record]).await
+    }
+
+    /// The same with several: all or none, in about the time of one.
+    pub(crate) async fn append_all(&self, records: Vec<Record>) -> Result<(), JournalError> {
         let (done, result) = oneshot::channel();
         let jobs = self.jobs.as_ref().ok_or(JournalError::Stopped)?;
-        jobs.try_send(Job { record, done })
+        jobs.try_send(Job { records, done })
             .map_err(|_| JournalError::Stopped)?;
         result.await.map_err(|_| JournalError::Stopped)?
     }
@@ -110,10 +115,12 @@ impl Drop for Journal {
 }
 
 fn write_all(mut file: JournalFile, mut history: History, waiting: &Receiver<Job>) {
-    while let Ok(Job { mut record, done }) = waiting.recv() {
-        let result = file.append(&mut record, &history);
+    while let Ok(Job { mut records, done }) = waiting.recv() {
+        let result = file.append(&mut records, &history);
         if result.is_ok() {
-            record.fold_into(&mut history);
+            for record in records {
+                record.fold_into(&mut history);
+            }
         }
         // Told before a rewrite: that is for later, and nobody has to wait for it.
         let durable = result.is_ok();

@@ -64,6 +64,11 @@ pub trait DataPlane: Send + Sync + 'static {
 
     /// What has been counted for the app since the process began, and what the hold looks like now.
     fn traffic(&self, app: &AppName) -> Traffic;
+
+    /// Of that, the number of requests: asked for every app each second.
+    fn requests(&self, app: &AppName) -> u64 {
+        self.traffic(app).requests
+    }
 }
 
 /// What the data plane reports by itself. A signal is a state, not a message: it may be seen twice, never missed.

@@ -4,6 +4,7 @@ mod ask;
 mod grpc;
 
 use std::fmt;
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use holdfast_config::Protocol;
 use swap_core::{Address, Release};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::plane::Connecting;
 use ask::probe;
@@ -104,7 +105,7 @@ async fn repeat(
     }
 }
 
-/// Looks at a live instance for ever. Tells of each pass, and of the failure that makes it count as down. Failures say
+/// Looks at a live instance for ever: at once, unless it has passed before, as it has where it was just swapped to. Tells of each pass, and of the failure that makes it count as down. Failures say
 /// nothing of a release that never passed: perhaps it has no such path.
 pub(crate) async fn watch(
     instance: Address,
@@ -114,8 +115,15 @@ pub(crate) async fn watch(
     mut tell: impl FnMut(&Address, bool) + Send,
 ) {
     let mut failures: u32 = 0;
+    // Many begin at the same moment, when the daemon starts or after a swap. They do not go on in step.
+    let mut pause = interval.mul_f64(random_share());
+    if has_passed {
+        sleep(pause).await;
+        pause = interval;
+    }
     loop {
-        let next = Instant::now() + interval;
+        let next = Instant::now() + pause;
+        pause = interval;
         match probe(&instance, &question).await {
             Ok(()) => {
                 (has_passed, failures) = (true, 0);
@@ -131,6 +139,12 @@ pub(crate) async fn watch(
         }
         sleep_until(next).await;
     }
+}
+
+/// From 0 to 1, evenly.
+#[allow(clippy::cast_precision_loss, reason = "any share will do")]
+fn random_share() -> f64 {
+    RandomState::new().build_hasher().finish() as f64 / u64::MAX as f64
 }
 
 #[cfg(test)]

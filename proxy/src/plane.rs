@@ -3,16 +3,16 @@
 //! What must be in order is done here, under one lock that only the control plane takes; requests see the published
 //! table, the door and the gate, and nothing else.
 
+mod words;
+
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
-use holdfast_config::{Hold, ResumeRate};
-use holdfast_control::plane::{Connecting, DataPlane, HoldCounts, Signal, Signaller, Traffic};
-use holdfast_control::wire::Shed;
+use holdfast_control::plane::{Connecting, DataPlane, Signal, Signaller, Traffic};
 use swap_core::{Address, AppName, Cause, GateId, Generation, Methods, Release, ReleaseId};
-use swap_gate::{Bounds, Class, Classes, Rate};
+use swap_gate::Classes;
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 
@@ -23,6 +23,7 @@ use crate::route::Routes;
 use crate::table::{AllSettings, App, Door, Published, Settings, Table};
 use crate::upstream;
 use crate::worker::Mail;
+use words::{bounds, classes, hold_counts};
 
 /// The apps and their releases, as they are published.
 pub(crate) struct Plane {
@@ -353,6 +354,13 @@ impl DataPlane for Plane {
     fn traffic(&self, app: &AppName) -> Traffic {
         self.with(app, |entrance| entrance.traffic())
     }
+
+    fn requests(&self, app: &AppName) -> u64 {
+        self.with(app, |entrance| {
+            let counters = &entrance.app.counters;
+            counters.sum(|cells| cells.requests.read())
+        })
+    }
 }
 
 impl Entrance {
@@ -436,63 +444,5 @@ impl Ending {
 async fn pace(door: Arc<Door>) {
     while let Some(delay) = door.pace(clock::now()) {
         tokio::time::sleep(delay).await;
-    }
-}
-
-/// The classes that these methods belong to.
-fn classes(methods: Methods) -> Classes {
-    let safe = if methods.any_safe() {
-        Classes::SAFE
-    } else {
-        Classes::NONE
-    };
-    if methods.meets(Methods::WRITES) {
-        safe.with(Class::Unsafe)
-    } else {
-        safe
-    }
-}
-
-fn bounds(hold: &Hold) -> Bounds {
-    #[allow(
-        clippy::cast_precision_loss,
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss
-    )]
-    let max_per_client = (hold.max_requests as f64 * hold.max_share).ceil() as usize;
-    Bounds {
-        max_requests: hold.max_requests,
-        max_bytes: hold.max_bytes,
-        max_wait: hold.max_wait,
-        max_per_client,
-        rate: match hold.resume_rate {
-            ResumeRate::Auto => Rate::Auto,
-            ResumeRate::PerSecond(rate) => Rate::PerSecond(rate),
-        },
-    }
-}
-
-fn hold_counts(door: &Door) -> HoldCounts {
-    let counts = door.counts(clock::now());
-    HoldCounts {
-        number: counts.number,
-        active: counts.active,
-        given_up: counts.given_up,
-        cause: counts.cause,
-        methods: counts.active.then(|| Methods::from_bits(counts.methods)),
-        held: counts.held,
-        waiting: counts.waiting,
-        waiting_bytes: counts.waiting_bytes,
-        oldest: counts.oldest,
-        held_peak: counts.held_peak,
-        longest: counts.longest,
-        released: counts.released,
-        abandoned: counts.abandoned,
-        shed: Shed {
-            full: counts.shed.full,
-            bytes: counts.shed.bytes,
-            share: counts.shed.share,
-            timeout: counts.shed.timeout,
-        },
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use swap_core::{App, AppName, Ending, Generation, Limits, Outcome, Running, Saved};
+use swap_core::{App, AppName, Ending, Generation, Limits, Outcome, Running, Saved, Step};
 
 use super::Driver;
 use super::kept::Kept;
@@ -39,17 +39,35 @@ impl Driver {
         for (name, kept) in old {
             self.remove(name, kept).await;
         }
+        self.admit(fresh).await;
+    }
+
+    /// Apps that were not there before. They are journalled together: thousands would else take a sync each.
+    ///
+    /// If the journal cannot be written, they serve all the same: a control-plane fault stops commands, never traffic.
+    /// Nothing but the number of their tables is lost, and the next record has it.
+    async fn admit(&mut self, fresh: Vec<(AppName, holdfast_config::App)>) {
+        let mut restored = Vec::with_capacity(fresh.len());
+        let mut records = Vec::with_capacity(fresh.len());
         for (name, config) in fresh {
-            self.admit(name, config).await;
+            let step = self.restore(&name, config);
+            let receipts = self.receipts(&name, &step, None);
+            records.extend(self.record(&name, &step.app, RESTART, &receipts));
+            restored.push((name, step, receipts));
+        }
+        if !records.is_empty()
+            && let Err(error) = self.journal.append_all(records).await
+        {
+            tracing::error!(%error, "apps serve, but that was not journalled");
+        }
+        for (name, step, receipts) in restored {
+            self.carry_on(&name, step, receipts);
         }
     }
 
-    /// An app that was not there before. The journal wins over the configuration's first release.
-    ///
-    /// If the journal cannot be written, the app serves all the same: a control-plane fault stops commands, never
-    /// traffic. Nothing but the number of the table is lost, and the next record has it.
-    async fn admit(&mut self, name: AppName, config: holdfast_config::App) {
-        let mut past = self.absent.remove(&name).unwrap_or_default();
+    /// The journal wins over the configuration's first release.
+    fn restore(&mut self, name: &AppName, config: holdfast_config::App) -> Step {
+        let mut past = self.absent.remove(name).unwrap_or_default();
         let is_new = past.saved.generation == Generation::default();
         if is_new && past.saved.live.is_none() {
             past.saved.live = config.release.clone();
@@ -68,15 +86,12 @@ impl Driver {
             ..Kept::new(step.app.clone(), config)
         };
         self.apps.insert(name.clone(), kept);
-        let receipts = self.receipts(&name, &step, None);
-        if let Err(error) = self.journal(&name, &step.app, RESTART, &receipts).await {
-            tracing::error!(app = %name, %error, "it serves, but that was not journalled");
-        }
-        self.carry_on(&name, step, receipts);
+        step
     }
 
     /// An app that is no longer configured. What the journal knows of it stays, for when it comes back.
     async fn remove(&mut self, name: AppName, kept: Kept) {
+        self.wakes.note(&name, None);
         let mut past = Past {
             saved: kept.app.saved(),
             live_since: Some(kept.live_since.clone()),

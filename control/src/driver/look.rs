@@ -101,7 +101,7 @@ impl Driver {
 
     pub(super) fn sample(&mut self) {
         for (name, kept) in &mut self.apps {
-            kept.sample(self.plane.traffic(name).requests);
+            kept.sample(self.plane.requests(name));
         }
     }
 }

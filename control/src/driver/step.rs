@@ -105,9 +105,21 @@ impl Driver {
         origin: Origin,
         receipts: &[Receipt],
     ) -> Result<(), JournalError> {
-        let Some(kept) = self.apps.get(name) else {
-            return Ok(());
-        };
+        match self.record(name, app, origin, receipts) {
+            Some(record) => self.journal.append(record).await,
+            None => Ok(()),
+        }
+    }
+
+    /// What the journal is to say of an app that is there.
+    pub(super) fn record(
+        &self,
+        name: &AppName,
+        app: &App,
+        origin: Origin,
+        receipts: &[Receipt],
+    ) -> Option<Record> {
+        let kept = self.apps.get(name)?;
         let is_same = kept.app.live() == app.live();
         let live_since = if is_same {
             kept.live_since.clone()
@@ -119,8 +131,12 @@ impl Driver {
             live_since: app.live().map(|_| live_since),
             passed: kept.passed.clone(),
         };
-        let record = Record::new(name.clone(), origin, lasting, receipts.to_vec());
-        self.journal.append(record).await
+        Some(Record::new(
+            name.clone(),
+            origin,
+            lasting,
+            receipts.to_vec(),
+        ))
     }
 
     /// Makes the step's app the app, and carries out its effects. `receipts` are those of its endings, in order.
@@ -131,6 +147,7 @@ impl Driver {
             answer: _,
         } = step;
         if let Some(kept) = self.apps.get_mut(name) {
+            self.wakes.note(name, Some(&app));
             if kept.app.live() != app.live() {
                 kept.live_since = wall_now();
             }

@@ -77,21 +77,19 @@ impl JournalFile {
         Ok((this, history))
     }
 
-    /// Durable when this returns; after an error it is as if nothing had been asked. `history` is what the records so
-    /// far tell.
+    /// All durable when this returns, with one sync; after an error it is as if nothing had been asked. `history` is what
+    /// the records so far tell.
     pub(super) fn append(
         &mut self,
-        record: &mut Record,
+        records: &mut [Record],
         history: &History,
     ) -> Result<(), JournalError> {
         if self.suspect {
             self.rewrite(history)?;
         }
-        record.seq = self.seq + 1;
-        let written = line::write(record).map_err(io::Error::from);
-        let written = written.and_then(|line| {
-            self.file.write_all_at(line.as_bytes(), self.good_bytes)?;
-            Ok(line.len() as u64)
+        let written = number(records, self.seq).and_then(|lines| {
+            self.file.write_all_at(lines.as_bytes(), self.good_bytes)?;
+            Ok(lines.len() as u64)
         });
         let length = written.map_err(|error| {
             self.cut();
@@ -103,7 +101,7 @@ impl JournalFile {
             self.suspect = true;
             JournalError::io("syncing", &self.directory.journal())(error)
         })?;
-        self.seq = record.seq;
+        self.seq += records.len() as u64;
         self.good_bytes += length;
         Ok(())
     }
@@ -141,6 +139,16 @@ impl JournalFile {
             .and_then(|()| self.file.sync_data());
         self.suspect |= cut.is_err();
     }
+}
+
+/// The lines of these records, which follow the one with this number.
+fn number(records: &mut [Record], last: u64) -> io::Result<String> {
+    let mut lines = String::new();
+    for (record, seq) in records.iter_mut().zip(last + 1..) {
+        record.seq = seq;
+        lines += &line::write(record)?;
+    }
+    Ok(lines)
 }
 
 /// A whole journal: a header, and one record for each app.
@@ -182,8 +190,9 @@ mod tests {
     }
 
     fn append(file: &mut JournalFile, history: &mut History, record: Record) {
-        let mut record = record;
-        file.append(&mut record, history).unwrap();
+        let mut records = [record];
+        file.append(&mut records, history).unwrap();
+        let [record] = records;
         record.fold_into(history);
     }
 
@@ -207,6 +216,22 @@ mod tests {
         };
         assert_eq!(generations(&read), [120, 21]);
         assert_eq!(generations(&read), generations(&history));
+    }
+
+    #[test]
+    fn several_records_are_appended_as_one_by_one() {
+        let place = tempfile::tempdir().unwrap();
+        let (mut file, mut history) = open(place.path());
+        let mut records = [record("web", 1), record("api", 2), record("web", 3)];
+        file.append(&mut records, &history).unwrap();
+        for record in records {
+            record.fold_into(&mut history);
+        }
+        append(&mut file, &mut history, record("api", 4));
+        drop(file);
+        let (_, read) = open(place.path());
+        let generations = read.values().map(|past| past.saved.generation.0);
+        assert_eq!(generations.collect::<Vec<_>>(), [4, 3]);
     }
 
     #[test]

@@ -15,7 +15,7 @@ use crate::table::{Sink, Table};
 use crate::value::Value;
 
 /// So many apps there may be.
-const APPS_MAX: usize = 256;
+const APPS_MAX: usize = 10_000;
 /// So many hosts, and so many paths, an app may have.
 const ROUTES_MAX: usize = 256;
 

@@ -25,7 +25,9 @@ pub(crate) struct Cli {
     /// What everything random is drawn from [default: drawn, and printed]
     #[arg(long, value_name = "S")]
     seed: Option<u64>,
-    /// Requests held in `overflow`, at most in `held`, promotes in `thousand-swaps` [default: 3000; 100000; 1000]
+    /// Requests held in `overflow`, at most in `held`, clients in `burst`, promotes in `thousand-swaps`, in
+    /// each row of `promote-cost`, rounds of `swap-latency` [default: 3000; 100000; 8000;
+    /// 1000; 20; 12]
     #[arg(long, value_name = "N")]
     count: Option<usize>,
     /// Where to write SCENARIO.html and SCENARIO.json
@@ -65,8 +67,14 @@ enum What {
     Websocket,
     /// Up to 100,000 requests held at once, over each protocol, and let go
     Held,
+    /// What a promote costs, with 1 to 5,000 apps and 1 or 100 instances
+    PromoteCost,
     /// Each of these, in small
     AllShort,
+    /// p99 with promotes and without, at half of what can be done
+    SwapLatency,
+    /// Thousands of clients that connect and ask in one moment
+    Burst,
     /// Attacks of thirteen kinds, among honest clients
     Attacks,
     /// A real nginx behind it: either strategy, an untold restart and kill, and wrk
@@ -115,6 +123,9 @@ impl Cli {
             What::SlowClients => Scenario::SlowClients,
             What::Websocket => Scenario::Websocket,
             What::Held => Scenario::Held,
+            What::PromoteCost => Scenario::PromoteCost,
+            What::SwapLatency => Scenario::SwapLatency,
+            What::Burst => Scenario::Burst,
         };
         vec![one]
     }
@@ -158,7 +169,7 @@ mod tests {
     #[test]
     fn all_short_is_every_scenario_in_small() {
         let cli = Cli::try_parse_from(["loadtests", "all-short", "--rate", "50"]).unwrap();
-        assert_eq!(cli.scenarios().len(), 9);
+        assert_eq!(cli.scenarios().len(), 10);
         let options = cli.options(Scenario::ThousandSwaps);
         assert_eq!((options.count, options.rate), (Some(20), Some(50.0)));
     }

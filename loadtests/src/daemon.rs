@@ -34,6 +34,8 @@ pub(crate) struct Setting {
     pub(crate) listen: String,
     /// The tables of the apps.
     pub(crate) apps: String,
+    /// The only core that it may use.
+    pub(crate) core: Option<usize>,
 }
 
 impl Setting {
@@ -53,6 +55,7 @@ release = {{ id = "v1", instances = ["{first}"] }}
         Self {
             listen: String::new(),
             apps,
+            core: None,
         }
     }
 }
@@ -71,7 +74,7 @@ impl Daemon {
         let write = |why| Trouble::io("the daemon's files", why);
         fs::write(&file, configuration(directory, address, setting, swapctl)).map_err(write)?;
         let stderr = File::create(&log).map_err(write)?;
-        let child = hidden::holdfast(program)
+        let child = hidden::holdfast(program, setting.core)
             .args(["run", "--config"])
             .arg(&file)
             .stdin(Stdio::piped())
@@ -133,7 +136,7 @@ fn configuration(
     swapctl: &Swapctl,
 ) -> String {
     let (state, socket) = (directory.join("state"), &swapctl.socket);
-    let Setting { listen, apps } = setting;
+    let Setting { listen, apps, .. } = setting;
     format!(
         r#"[server]
 state_dir = {state:?}

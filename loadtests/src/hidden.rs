@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::io::Read as _;
+use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::ExitCode;
 use std::thread;
@@ -10,6 +11,7 @@ use tokio::process::Command;
 
 const DAEMON: &str = "loadtests-holdfast";
 const SWAPCTL: &str = "loadtests-swapctl";
+const PINNED: &str = "loadtests-pinned";
 
 /// Is something else, if asked.
 pub(crate) fn main_if_asked() -> Option<ExitCode> {
@@ -29,6 +31,11 @@ pub(crate) fn main_if_asked() -> Option<ExitCode> {
             Some(holdfast::main_from(arguments))
         }
         SWAPCTL => Some(swapctl::main_from(arguments)),
+        PINNED => {
+            let why = become_pinned(&arguments[1..]);
+            crate::say(&format!("not on one core: {why}"));
+            Some(ExitCode::from(2))
+        }
         _ => None,
     }
 }
@@ -40,23 +47,46 @@ fn end_with_stdin() {
     std::process::exit(1);
 }
 
-/// A command that is the daemon: this one, or the one of the user's choice.
-pub(crate) fn holdfast(chosen: Option<&Path>) -> Command {
-    command(chosen, DAEMON)
+/// A command that is the daemon: this one, or the one of the user's choice; on this core only, if one is named.
+pub(crate) fn holdfast(chosen: Option<&Path>, core: Option<usize>) -> Command {
+    command(chosen, DAEMON, core)
 }
 
 /// A command that is swapctl: this one, or the one of the user's choice.
 pub(crate) fn swapctl(chosen: Option<&Path>) -> Command {
-    command(chosen, SWAPCTL)
+    command(chosen, SWAPCTL, None)
 }
 
-fn command(chosen: Option<&Path>, hidden: &str) -> Command {
-    match chosen {
-        Some(path) => Command::new(path),
-        None => {
-            let mut command = Command::new("/proc/self/exe");
-            command.arg(hidden);
+/// This binary, or another one in its place, on this core only if one is named.
+pub(crate) fn command(chosen: Option<&Path>, hidden: &str, core: Option<usize>) -> Command {
+    let own = Path::new("/proc/self/exe");
+    let program = chosen.unwrap_or(own);
+    let mut command = match core {
+        Some(core) => {
+            let mut command = Command::new(own);
+            command.arg(PINNED).arg(core.to_string()).arg(program);
             command
         }
+        None => Command::new(program),
+    };
+    if chosen.is_none() {
+        command.arg(hidden);
+    }
+    command
+}
+
+/// Only comes back if it cannot be.
+fn become_pinned(arguments: &[OsString]) -> std::io::Error {
+    let [core, program, rest @ ..] = arguments else {
+        return std::io::Error::other("CORE PROGRAM [ARGUMENT]...");
+    };
+    let Some(core) = core.to_str().and_then(|it| it.parse().ok()) else {
+        return std::io::Error::other("a core is a number");
+    };
+    let mut cores = rustix::thread::CpuSet::new();
+    cores.set(core);
+    match rustix::thread::sched_setaffinity(None, &cores) {
+        Ok(()) => std::process::Command::new(program).args(rest).exec(),
+        Err(why) => why.into(),
     }
 }

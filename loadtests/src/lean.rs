@@ -10,6 +10,7 @@ pub(crate) mod certificate;
 mod child;
 mod crowd;
 mod head;
+mod paced;
 mod wire;
 
 use std::io::{self, Write as _};
@@ -22,9 +23,12 @@ pub(crate) use app_child::App;
 pub(crate) use book::{Arrival, Outcome, Sent, read_sent};
 pub(crate) use child::Child;
 pub(crate) use crowd::Crowd;
+pub(crate) use head::HOST;
+pub(crate) use paced::Paced;
 
 const APP: &str = "loadtests-lean-app";
 const CROWD: &str = "loadtests-lean-crowd";
+const PACED: &str = "loadtests-lean-paced";
 
 /// What a client speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -66,6 +70,7 @@ pub(crate) fn main_if_asked(verb: &str, argument: Option<&str>) -> Option<ExitCo
     let ended = match verb {
         APP => live(|ear| app::run(argument.to_owned(), ear)),
         CROWD => live(|ear| crowd::run(argument.to_owned(), ear)),
+        PACED => live(|ear| paced::run(argument.to_owned(), ear)),
         _ => return None,
     };
     Some(match ended {

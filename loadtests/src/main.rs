@@ -13,6 +13,7 @@ mod lean;
 mod real;
 mod scenario;
 mod stage;
+mod statistics;
 mod swapctl_child;
 mod toolbox;
 mod trouble;

@@ -1,16 +1,19 @@
 //! The scenarios: what is done to the daemon, and what must hold meanwhile.
 
 mod attacks;
+mod burst;
 mod down;
 mod held;
 mod hold;
 mod never_ready;
 mod overflow;
 mod overlap;
+mod promote_cost;
 mod real_app;
 mod real_clients;
 mod receipts;
 mod slow_clients;
+mod swap_latency;
 mod thousand_swaps;
 mod websocket;
 
@@ -37,11 +40,14 @@ pub(crate) enum Scenario {
     RealClients,
     Attacks,
     Held,
+    PromoteCost,
+    SwapLatency,
+    Burst,
 }
 
 impl Scenario {
     /// All that need nothing but this binary.
-    pub(crate) const ALL: [Self; 9] = [
+    pub(crate) const ALL: [Self; 10] = [
         Self::Overlap,
         Self::Hold,
         Self::Down,
@@ -51,6 +57,7 @@ impl Scenario {
         Self::Websocket,
         Self::ThousandSwaps,
         Self::Held,
+        Self::PromoteCost,
     ];
 
     /// What is tried, in a sentence.
@@ -78,6 +85,13 @@ impl Scenario {
             Self::Held => {
                 "up to 100,000 requests held at once, over HTTP/1.1 and HTTP/2, with and without TLS, and let go"
             }
+            Self::PromoteCost => {
+                "promotes of a release that is ready, with up to 5,000 apps and 100 instances"
+            }
+            Self::SwapLatency => {
+                "p99 at half of what can be done, with twenty promotes in each period and without"
+            }
+            Self::Burst => "8,000 clients that connect and ask in one moment",
             Self::RealClients => {
                 "real clients over TLS, while each of their apps is swapped six times, with either strategy"
             }
@@ -93,6 +107,7 @@ impl Scenario {
             Self::ThousandSwaps => 20,
             Self::Overflow => 300,
             Self::Held => 200,
+            Self::PromoteCost => 5,
             Self::Overlap
             | Self::Hold
             | Self::Down
@@ -101,7 +116,9 @@ impl Scenario {
             | Self::Websocket
             | Self::RealApp(_)
             | Self::RealClients
-            | Self::Attacks => 0,
+            | Self::Attacks
+            | Self::SwapLatency
+            | Self::Burst => 0,
         }
     }
 
@@ -120,6 +137,9 @@ impl Scenario {
             Self::RealClients => real_clients::play(options).await,
             Self::Attacks => attacks::play(options).await,
             Self::Held => held::play(options).await,
+            Self::PromoteCost => promote_cost::play(options).await,
+            Self::SwapLatency => swap_latency::play(options).await,
+            Self::Burst => burst::play(options).await,
         }
     }
 }
@@ -139,6 +159,9 @@ impl fmt::Display for Scenario {
             Self::RealClients => "real-clients",
             Self::Attacks => "attacks",
             Self::Held => "held",
+            Self::PromoteCost => "promote-cost",
+            Self::SwapLatency => "swap-latency",
+            Self::Burst => "burst",
         })
     }
 }

@@ -9,6 +9,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use holdfast_load::clock::Moment;
+use serde::{Deserialize, Serialize};
 use socket2::{Domain, Socket, Type};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -21,17 +22,29 @@ use super::{Ear, head, tell};
 const BACKLOG: i32 = 4096;
 /// After a failed accept (no descriptors left, say).
 const ACCEPT_PAUSE: Duration = Duration::from_millis(10);
+/// As an app that is slow to accept goes by.
+const TICK: Duration = Duration::from_millis(1);
 
 type Book = Rc<RefCell<Vec<Arrival>>>;
 
-/// Lives at so many ports until nobody is left to hear.
-pub(super) async fn run(ports: String, mut ear: Ear) -> io::Result<()> {
+/// What an app is told when it is started.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(super) struct Life {
+    /// It listens at so many.
+    pub(super) ports: usize,
+    /// So many connections are accepted each millisecond, at each port. None: all that there are.
+    pub(super) accepts: Option<u32>,
+}
+
+/// Lives until nobody is left to hear.
+pub(super) async fn run(life: String, mut ear: Ear) -> io::Result<()> {
+    let life: Life = serde_json::from_str(&life)?;
     let book = Book::default();
     let mut said = String::from("listening");
-    for _ in 0..ports.parse().map_err(io::Error::other)? {
+    for _ in 0..life.ports {
         let listener = listen()?;
         said.push_str(&format!(" {}", listener.local_addr()?.port()));
-        spawn_local(accept(listener, book.clone()));
+        spawn_local(accept(listener, book.clone(), life.accepts));
     }
     tell(&said)?;
     while let Some(heard) = ear.recv().await {
@@ -53,8 +66,14 @@ fn listen() -> io::Result<TcpListener> {
     TcpListener::from_std(socket.into())
 }
 
-async fn accept(listener: TcpListener, book: Book) {
+async fn accept(listener: TcpListener, book: Book, accepts: Option<u32>) {
+    let mut left = accepts;
     loop {
+        if left == Some(0) {
+            tokio::time::sleep(TICK).await;
+            left = accepts;
+        }
+        left = left.map(|left| left - 1);
         match listener.accept().await {
             Ok((stream, _)) => {
                 let book = book.clone();

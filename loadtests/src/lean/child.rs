@@ -4,9 +4,10 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines};
-use tokio::process::{ChildStdin, ChildStdout, Command};
+use tokio::process::{ChildStdin, ChildStdout};
 use tokio::time::timeout;
 
+use crate::hidden;
 use crate::trouble::Trouble;
 
 /// A process that hears lines and says some.
@@ -24,18 +25,8 @@ impl Child {
         argument: &str,
         core: Option<usize>,
     ) -> Result<Self, Trouble> {
-        let mut command = match core {
-            Some(core) => {
-                let mut command = Command::new("taskset");
-                command
-                    .args(["-c", &core.to_string()])
-                    .arg(std::env::current_exe().unwrap_or_default());
-                command
-            }
-            None => Command::new("/proc/self/exe"),
-        };
-        let mut process = command
-            .args([name, argument])
+        let mut process = hidden::command(None, name, core)
+            .arg(argument)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .kill_on_drop(true)

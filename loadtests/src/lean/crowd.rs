@@ -1,6 +1,7 @@
 //! Clients that ask once each and wait, in a process of their own: connections are opened, the requests sent one after the
 //! other at a rate, and what became of each is written down.
 
+mod burst;
 mod open;
 
 use std::io;
@@ -36,6 +37,8 @@ pub(crate) struct Crowd {
     pub(crate) batch: u32,
     /// A second.
     pub(crate) rate: f64,
+    /// All connect and ask at once, instead of one after the other.
+    pub(crate) burst: bool,
     /// Where it is written down.
     pub(crate) book: PathBuf,
 }
@@ -52,6 +55,9 @@ impl Crowd {
 
 pub(super) async fn run(plan: String, mut ear: Ear) -> io::Result<()> {
     let plan: Crowd = serde_json::from_str(&plan)?;
+    if plan.burst {
+        return burst::run(plan, ear).await;
+    }
     let mut connections = open::all(&plan).await?;
     tell("open")?;
     let mut asked = Vec::with_capacity(plan.requests as usize);

@@ -13,7 +13,8 @@ use crate::cli::Options;
 use crate::lean::Kind;
 use crate::stage::Place;
 use crate::trouble::Trouble;
-use cell::{Cell, Size};
+use cell::Cell;
+pub(super) use cell::{Site, Size};
 
 /// Streams on a connection, as the daemon allows them unasked.
 const STREAMS: u32 = 100;

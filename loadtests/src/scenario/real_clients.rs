@@ -53,6 +53,7 @@ pub(super) async fn play(options: &Options) -> Result<Report, Trouble> {
     let setting = Setting {
         listen: authority::write(place.path(), &SITES.map(client::site))?,
         apps: sites.iter().map(Site::table).collect(),
+        core: None,
     };
     let holdfast = options.holdfast.as_deref();
     let mut daemon = Daemon::start(holdfast, place.path(), &setting, &swapctl).await?;

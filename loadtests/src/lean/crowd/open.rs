@@ -39,6 +39,12 @@ pub(super) async fn all(plan: &Crowd) -> io::Result<Vec<Connection>> {
     Ok(connections)
 }
 
+/// One connection.
+pub(super) async fn first(plan: &Crowd) -> io::Result<Connection> {
+    let tls = plan.kind.is_tls().then(|| connector(plan)).transpose()?;
+    one(plan, tls.as_ref()).await
+}
+
 async fn one(plan: &Crowd, tls: Option<&TlsConnector>) -> io::Result<Connection> {
     let stream = TcpStream::connect(plan.address).await?;
     stream.set_nodelay(true)?;

@@ -29,57 +29,69 @@ const CALM_POLL: Duration = Duration::from_millis(200);
 
 /// How many ask, on how many connections.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Size {
-    pub(super) connections: u32,
-    pub(super) requests: u32,
+pub(in crate::scenario) struct Size {
+    pub(in crate::scenario) connections: u32,
+    pub(in crate::scenario) requests: u32,
     /// So many are sent before it is looked whether they are held.
-    pub(super) batch: u32,
+    pub(in crate::scenario) batch: u32,
 }
 
 impl Size {
     /// With fewer, what the allocator takes and gives at a time is more than what they take.
-    pub(super) fn tells_memory(self) -> bool {
+    pub(in crate::scenario) fn tells_memory(self) -> bool {
         self.requests >= 1_000
     }
 }
 
 /// What was seen of a hold.
-pub(super) struct Cell {
-    pub(super) kind: Kind,
-    pub(super) size: Size,
-    pub(super) sent: Vec<Sent>,
+pub(in crate::scenario) struct Cell {
+    pub(in crate::scenario) kind: Kind,
+    pub(in crate::scenario) size: Size,
+    pub(in crate::scenario) sent: Vec<Sent>,
     /// In the order in which the app got them.
-    pub(super) arrivals: Vec<Arrival>,
-    pub(super) order: Order,
+    pub(in crate::scenario) arrivals: Vec<Arrival>,
+    pub(in crate::scenario) order: Order,
     /// From `resume` to the last answer.
-    pub(super) release: Duration,
-    pub(super) before_kib: u64,
-    pub(super) held_kib: u64,
-    pub(super) after_kib: u64,
+    pub(in crate::scenario) release: Duration,
+    pub(in crate::scenario) before_kib: u64,
+    pub(in crate::scenario) held_kib: u64,
+    pub(in crate::scenario) after_kib: u64,
     /// How long after the clients had gone that was.
-    pub(super) calm: Duration,
+    pub(in crate::scenario) calm: Duration,
 }
 
 impl Cell {
-    pub(super) fn kib_each(&self) -> f64 {
+    pub(in crate::scenario) fn kib_each(&self) -> f64 {
         let grown = self.held_kib.saturating_sub(self.before_kib);
         grown as f64 / f64::from(self.size.requests)
     }
 }
 
 /// A daemon before a lean app, both new.
-pub(super) struct Site {
-    pub(super) daemon: Daemon,
-    pub(super) swapctl: Swapctl,
-    pub(super) app: App,
-    pub(super) directory: PathBuf,
+pub(in crate::scenario) struct Site {
+    pub(in crate::scenario) daemon: Daemon,
+    pub(in crate::scenario) swapctl: Swapctl,
+    pub(in crate::scenario) app: App,
+    pub(in crate::scenario) directory: PathBuf,
     kind: Kind,
     certificate: PathBuf,
     tells_memory: bool,
 }
 
 impl Site {
-    pub(super) async fn open(
+    pub(in crate::scenario) async fn open(
+        options: &Options,
+        place: &Place,
+        kind: Kind,
+        size: Size,
+    ) -> Result<Self, Trouble> {
+        let app = App::start(1, None).await?;
+        Self::before(app, options, place, kind, size).await
+    }
+
+    /// The same before this app.
+    pub(in crate::scenario) async fn before(
+        app: App,
         options: &Options,
         place: &Place,
         kind: Kind,
@@ -88,7 +100,6 @@ impl Site {
         let directory = place.path().join(format!("{kind:?}-{}", size.requests));
         let _ = std::fs::remove_dir_all(&directory);
         std::fs::create_dir_all(&directory).map_err(|why| Trouble::io("no directory", why))?;
-        let app = App::start(1, None).await?;
         let swapctl = Swapctl {
             program: options.swapctl.clone(),
             socket: directory.join("control.sock"),
@@ -122,7 +133,22 @@ impl Site {
     }
 
     /// Clients, connected.
-    pub(super) async fn crowd(&self, size: Size, rate: f64) -> Result<Asking, Trouble> {
+    pub(in crate::scenario) async fn crowd(
+        &self,
+        size: Size,
+        rate: f64,
+    ) -> Result<Asking, Trouble> {
+        let mut asking = self.start(size, rate, false)?;
+        asking.child.hear("open", LONG).await?;
+        Ok(asking)
+    }
+
+    /// Clients that connect when they ask.
+    pub(in crate::scenario) fn burst(&self, size: Size) -> Result<Asking, Trouble> {
+        self.start(size, RATE, true)
+    }
+
+    fn start(&self, size: Size, rate: f64, burst: bool) -> Result<Asking, Trouble> {
         let crowd = Crowd {
             kind: self.kind,
             address: self.daemon.address,
@@ -131,18 +157,17 @@ impl Site {
             requests: size.requests,
             batch: size.batch,
             rate,
+            burst,
             book: self.directory.join("sent"),
         };
-        let mut child = crowd.start()?;
-        child.hear("open", LONG).await?;
         Ok(Asking {
-            child,
+            child: crowd.start()?,
             book: crowd.book,
         })
     }
 
     /// A few requests, so that all that is made once is made. Then what the daemon takes.
-    pub(super) async fn warm_up(&mut self, size: Size) -> Result<u64, Trouble> {
+    pub(in crate::scenario) async fn warm_up(&mut self, size: Size) -> Result<u64, Trouble> {
         let requests = if self.kind.is_h2() { WARM_UP } else { 8 };
         let few = Size {
             connections: 8,
@@ -160,20 +185,20 @@ impl Site {
         self.resident_kib()
     }
 
-    pub(super) fn resident_kib(&self) -> Result<u64, Trouble> {
+    pub(in crate::scenario) fn resident_kib(&self) -> Result<u64, Trouble> {
         Ok(self.daemon.figures()?.resident_kib)
     }
 }
 
 /// A crowd at work.
-pub(super) struct Asking {
-    pub(super) child: Child,
+pub(in crate::scenario) struct Asking {
+    pub(in crate::scenario) child: Child,
     book: PathBuf,
 }
 
 impl Asking {
     /// What became of them, once all are answered.
-    pub(super) async fn answered(&mut self) -> Result<Vec<Sent>, Trouble> {
+    pub(in crate::scenario) async fn answered(&mut self) -> Result<Vec<Sent>, Trouble> {
         self.child.hear("done", LONG).await?;
         read_sent(&self.book)
     }
@@ -186,7 +211,7 @@ impl Asking {
 }
 
 /// Holds so many, and lets them go.
-pub(super) async fn hold(
+pub(in crate::scenario) async fn hold(
     options: &Options,
     place: &Place,
     kind: Kind,

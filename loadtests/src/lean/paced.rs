@@ -1,0 +1,173 @@
+//! Clients that ask again and again over HTTP/1.1, in a process of their own: at a fixed rate whatever becomes of those
+//! before (open loop), or as soon as they are answered (closed loop).
+
+use std::cell::{Cell, RefCell};
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use holdfast_load::clock::Moment;
+use rustix::fd::OwnedFd;
+use rustix::time::{
+    Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create,
+    timerfd_settime,
+};
+use serde::{Deserialize, Serialize};
+use tokio::io::AsyncWriteExt as _;
+use tokio::io::unix::AsyncFd;
+use tokio::net::TcpStream;
+use tokio::task::spawn_local;
+
+use super::book::{self, Outcome, Sent};
+use super::{Child, Ear, PACED, expect, head, tell, wire};
+use crate::trouble::Trouble;
+
+/// Until a client whose connection has ended tries again.
+const AGAIN: Duration = Duration::from_millis(10);
+
+/// Who asks, and how often.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Paced {
+    pub(crate) address: SocketAddr,
+    pub(crate) connections: u32,
+    /// A second, evenly. None: as many as are answered.
+    pub(crate) rate: Option<f64>,
+    /// Where it is written down; `at` is when a request was due.
+    pub(crate) book: PathBuf,
+}
+
+impl Paced {
+    /// Starts it, on this core if one is named. It asks until it is told `stop`, and then says `done`.
+    pub(crate) fn start(&self, core: Option<usize>) -> Result<Child, Trouble> {
+        // Numbers and text, so it cannot fail.
+        let plan = serde_json::to_string(self).unwrap_or_default();
+        Child::start(PACED, &plan, core)
+    }
+}
+
+#[derive(Default)]
+struct Shared {
+    /// The next request's number; when it is due follows from it.
+    next: Cell<u32>,
+    is_over: Cell<bool>,
+    sent: RefCell<Vec<Sent>>,
+}
+
+pub(super) async fn run(plan: String, mut ear: Ear) -> io::Result<()> {
+    let plan: Rc<Paced> = Rc::new(serde_json::from_str(&plan)?);
+    let shared = Rc::new(Shared::default());
+    let began = Instant::now();
+    let mut clients = Vec::new();
+    for _ in 0..plan.connections {
+        let client = asks(plan.clone(), shared.clone(), began, Alarm::new()?);
+        clients.push(spawn_local(client));
+    }
+    expect(&mut ear, "stop").await?;
+    shared.is_over.set(true);
+    for client in clients {
+        client.await.map_err(io::Error::other)?;
+    }
+    let mut sent = shared.sent.take();
+    sent.sort_unstable_by_key(|one| one.id);
+    book::write_sent(&plan.book, &sent)?;
+    tell("done")
+}
+
+async fn asks(plan: Rc<Paced>, shared: Rc<Shared>, began: Instant, alarm: Alarm) {
+    let mut stream = None;
+    while !shared.is_over.get() {
+        let id = shared.next.get();
+        shared.next.set(id + 1);
+        if let Some(rate) = plan.rate {
+            alarm
+                .until(began + Duration::from_secs_f64(f64::from(id) / rate))
+                .await;
+        }
+        // Late if this client was not free, or not woken, in time.
+        let late = plan.rate.map_or(Duration::ZERO, |rate| {
+            let due = began + Duration::from_secs_f64(f64::from(id) / rate);
+            due.elapsed()
+        });
+        let at = Moment::now().minus(late);
+        let outcome = ask(&plan, &mut stream, id).await;
+        let ended = Moment::now();
+        shared.sent.borrow_mut().push(Sent {
+            id,
+            at,
+            ended,
+            outcome,
+        });
+        if outcome == Outcome::Lost {
+            tokio::time::sleep(AGAIN).await;
+        }
+    }
+}
+
+async fn ask(plan: &Paced, kept: &mut Option<TcpStream>, id: u32) -> Outcome {
+    let asking = async {
+        let mut stream = match kept.take() {
+            Some(stream) => stream,
+            None => {
+                let stream = TcpStream::connect(plan.address).await?;
+                stream.set_nodelay(true)?;
+                stream
+            }
+        };
+        stream.write_all(&head::text(id)).await?;
+        let answer = wire::read_answer(&mut stream).await?;
+        *kept = Some(stream);
+        Ok::<_, io::Error>(answer)
+    };
+    match asking.await {
+        Ok(answer) if answer.status != 200 => Outcome::Refused(answer.status),
+        Ok(answer) if answer.body == head::body(id).as_bytes() => Outcome::Answered,
+        Ok(_) => Outcome::Wrong,
+        Err(_) => Outcome::Lost,
+    }
+}
+
+/// Tokio's clock goes by milliseconds, and that is a long time for a proxy.
+struct Alarm(AsyncFd<OwnedFd>);
+
+impl Alarm {
+    #[expect(
+        deprecated,
+        reason = "an `OwnedFd` stays what it is; the new way is an unsafe function, and this crate has none"
+    )]
+    fn new() -> io::Result<Self> {
+        let flags = TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC;
+        let timer = timerfd_create(TimerfdClockId::Monotonic, flags)?;
+        Ok(Self(AsyncFd::new(timer)?))
+    }
+
+    /// Waits until then. If that cannot be, it goes on at once.
+    async fn until(&self, then: Instant) {
+        let left = then.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return;
+        }
+        let once = Itimerspec {
+            it_interval: timespec(Duration::ZERO),
+            it_value: timespec(left),
+        };
+        if timerfd_settime(&self.0, TimerfdTimerFlags::empty(), &once).is_err() {
+            return;
+        }
+        while Instant::now() < then {
+            let Ok(mut ready) = self.0.readable().await else {
+                return;
+            };
+            let _ = rustix::io::read(&self.0, &mut [0; 8]);
+            ready.clear_ready();
+        }
+    }
+}
+
+fn timespec(time: Duration) -> Timespec {
+    Timespec {
+        tv_sec: i64::try_from(time.as_secs()).unwrap_or(i64::MAX),
+        tv_nsec: i64::from(time.subsec_nanos()),
+    }
+}

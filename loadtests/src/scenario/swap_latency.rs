@@ -1,0 +1,202 @@
+//! What a swap does to the latency of those who notice nothing else: the same load with promotes and without, in turns.
+//!
+//! The promotes are between two apps that run all the time, and are commanded without a process of their own: what is
+//! looked at is what the daemon does, not what it costs to start programs beside it.
+
+use std::time::Duration;
+
+use holdfast_control::client::Client;
+use holdfast_control::wire::{PromoteRequest, Receipt};
+use holdfast_load::clock::Moment;
+use holdfast_load::report::{Report, spell};
+use holdfast_load::verdict::Verdict;
+use tokio::time::{Instant, sleep, sleep_until};
+
+use super::Scenario;
+use crate::cli::Options;
+use crate::daemon::{Daemon, Setting};
+use crate::lean::{App, Outcome, Paced, Sent, read_sent};
+use crate::stage::Place;
+use crate::statistics::{interval, median, quantile};
+use crate::swapctl_child::Swapctl;
+use crate::trouble::Trouble;
+
+const ROUNDS: usize = 12;
+/// Promotes in each period that has some, one after each such pause.
+const PROMOTES: usize = 20;
+const PAUSE: Duration = Duration::from_millis(200);
+/// Between two periods, and before the first.
+const SETTLE: Duration = Duration::from_millis(500);
+/// So long is looked for how much can be done at most.
+const SATURATION: Duration = Duration::from_secs(3);
+const CONNECTIONS: u32 = 64;
+/// p99 with promotes is at most so many times p99 without, in 95 of 100 redrawn sets of rounds.
+const RATIO_MAX: f64 = 1.3;
+const LONG: Duration = Duration::from_secs(60);
+
+/// The daemon has a core of its own; apps and load share another.
+const DAEMON_CORE: usize = 0;
+const LOAD_CORE: usize = 1;
+
+pub(super) async fn play(options: &Options) -> Result<Report, Trouble> {
+    let place = Place::new(options)?;
+    let mut site = Site::open(options, &place).await?;
+    let rounds = options.count.unwrap_or(ROUNDS);
+    let most = site.saturation(&place).await?;
+    let rate = options.rate.unwrap_or(most / 2.0).max(1.0);
+    let load = site.load(&place, Some(rate));
+    let mut clients = load.start(Some(LOAD_CORE))?;
+    sleep(SETTLE * 4).await;
+    let mut random = fastrand::Rng::with_seed(options.seed);
+    let mut played = Vec::new();
+    for _ in 0..rounds {
+        let swaps_first = random.bool();
+        let first = site.period(swaps_first).await?;
+        let second = site.period(!swaps_first).await?;
+        played.push(if swaps_first {
+            (first, second)
+        } else {
+            (second, first)
+        });
+    }
+    clients.tell("stop").await?;
+    clients.hear("done", LONG).await?;
+    let sent = read_sent(&load.book)?;
+    Ok(report(options, (most, rate), &played, &sent))
+}
+
+/// From when to when.
+type Period = (Moment, Moment);
+
+struct Site {
+    daemon: Daemon,
+    client: Client,
+    apps: [App; 2],
+    promoted: usize,
+}
+
+impl Site {
+    async fn open(options: &Options, place: &Place) -> Result<Self, Trouble> {
+        let apps = [
+            App::start(1, Some(LOAD_CORE)).await?,
+            App::start(1, Some(LOAD_CORE)).await?,
+        ];
+        let swapctl = Swapctl {
+            program: options.swapctl.clone(),
+            socket: place.path().join("control.sock"),
+        };
+        let mut setting = Setting::web(apps[0].addresses[0], "", "");
+        setting.core = Some(DAEMON_CORE);
+        let program = options.holdfast.as_deref();
+        let daemon = Daemon::start(program, place.path(), &setting, &swapctl).await?;
+        Ok(Self {
+            daemon,
+            client: Client::new(swapctl.socket),
+            apps,
+            promoted: 0,
+        })
+    }
+
+    fn load(&self, place: &Place, rate: Option<f64>) -> Paced {
+        Paced {
+            address: self.daemon.address,
+            connections: CONNECTIONS,
+            rate,
+            book: place.path().join("sent"),
+        }
+    }
+
+    /// Requests a second, if each client asks again as soon as it is answered.
+    async fn saturation(&self, place: &Place) -> Result<f64, Trouble> {
+        let load = self.load(place, None);
+        let mut clients = load.start(Some(LOAD_CORE))?;
+        sleep(SATURATION).await;
+        clients.tell("stop").await?;
+        clients.hear("done", LONG).await?;
+        let sent = read_sent(&load.book)?;
+        let began = sent.iter().map(|one| one.at).min().unwrap_or_default();
+        let ended = sent.iter().map(|one| one.ended).max().unwrap_or_default();
+        let seconds = ended.since(began).as_secs_f64().max(1e-3);
+        Ok(sent.len() as f64 / seconds)
+    }
+
+    /// So long, with promotes or without.
+    async fn period(&mut self, with_swaps: bool) -> Result<Period, Trouble> {
+        sleep(SETTLE).await;
+        let (from, began) = (Moment::now(), Instant::now());
+        for number in 1..=PROMOTES {
+            if with_swaps {
+                self.promote().await?;
+            }
+            sleep_until(began + PAUSE * number as u32).await;
+        }
+        Ok((from, Moment::now()))
+    }
+
+    async fn promote(&mut self) -> Result<(), Trouble> {
+        self.promoted += 1;
+        let instance = self.apps[self.promoted % 2].addresses[0];
+        let request = PromoteRequest {
+            release: format!("r{}", self.promoted).parse().ok(),
+            instance: vec![instance.to_string()],
+            ..PromoteRequest::default()
+        };
+        let done: Result<Receipt, _> = self.client.post("/v1/apps/web/promote", &request).await;
+        done.map(|_| ())
+            .map_err(|why| Trouble::Missing(format!("promote: {why}")))
+    }
+}
+
+fn report(
+    options: &Options,
+    (most, rate): (f64, f64),
+    played: &[(Period, Period)],
+    sent: &[Sent],
+) -> Report {
+    let p99 = |(from, to): Period| {
+        let within = sent.iter().filter(|one| one.at >= from && one.at < to);
+        let ms = within.map(|one| one.ended.since(one.at).as_secs_f64() * 1e3);
+        quantile(&ms.collect::<Vec<_>>(), 0.99).unwrap_or_default()
+    };
+    let with: Vec<f64> = played.iter().map(|(with, _)| p99(*with)).collect();
+    let without: Vec<f64> = played.iter().map(|(_, without)| p99(*without)).collect();
+    let ratios = with
+        .iter()
+        .zip(&without)
+        .map(|(with, without)| with / without);
+    let ratios: Vec<f64> = ratios.filter(|ratio| ratio.is_finite()).collect();
+    let mut verdict = Verdict::default();
+    let lost = sent.iter().filter(|one| one.outcome != Outcome::Answered);
+    let lost = lost.count();
+    verdict.must(
+        "no request lost",
+        format!("{lost} of {}", sent.len()),
+        lost == 0 && !sent.is_empty(),
+    );
+    let middle = median(&ratios).unwrap_or_default();
+    let (low, high) = interval(&ratios, options.seed).unwrap_or((0.0, f64::INFINITY));
+    verdict.must(
+        format!("p99 with swaps is below {RATIO_MAX} times p99 without"),
+        format!("{middle:.3} times, {low:.3} to {high:.3} in 95 of 100 redrawn sets of rounds"),
+        high < RATIO_MAX && ratios.len() == played.len(),
+    );
+    let (name, about) = (
+        Scenario::SwapLatency.to_string(),
+        Scenario::SwapLatency.about(),
+    );
+    let mut report = Report::of_others(name, about, options.seed, verdict);
+    report.figure("saturation", format!("{most:.0} requests/s"));
+    report.figure("rate", format!("{rate:.0} requests/s"));
+    report.figure("rounds", played.len());
+    let ms = |figures: &[f64]| {
+        let median = median(figures).unwrap_or_default();
+        spell(Duration::from_secs_f64(median / 1e3))
+    };
+    report.figure("p99 with swaps, median of the rounds", ms(&with));
+    report.figure("p99 without, median of the rounds", ms(&without));
+    for (round, (with, without)) in with.iter().zip(&without).enumerate() {
+        let value = format!("{with:.2} ms with, {without:.2} ms without");
+        report.figure(format!("p99 in round {}", round + 1), value);
+    }
+    report
+}

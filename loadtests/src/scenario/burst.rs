@@ -1,6 +1,5 @@
-//! Thousands of clients that connect and ask in one moment, before an app that accepts slowly and whose queue of connections is
-//! shorter than that.
-//! None of them is to notice more than that it took a while.
+//! Thousands of clients that connect and ask in one moment, before an app that accepts slowly and whose queue of
+//! connections is shorter than that. None of them is to notice more than that it took a while.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -142,8 +142,10 @@ pub(super) async fn play(options: &Options) -> Result<Report, Trouble> {
 
 fn told(cell: &Cell) -> String {
     let Cell { order, release, .. } = cell;
+    let rested = cell.rested_kib_each();
+    let rested = rested.map_or_else(String::new, |kib| format!(" ({kib:.2} at rest)"));
     format!(
-        "released in {} ({:.0}/s), {:.2} KiB each; {} KiB before, {} while held, {} after {}; served {} after a later one, at \
+        "released in {} ({:.0}/s), {:.2} KiB each{rested}; {} KiB before, {} while held, {} after {}; served {} after a later one, at \
          worst; {} overtaken on their connection",
         spell(*release),
         f64::from(cell.size.requests) / release.as_secs_f64().max(1e-4),

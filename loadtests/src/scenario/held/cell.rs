@@ -23,6 +23,9 @@ const RATE: f64 = 20_000.0;
 const WARM_UP: u32 = 200;
 /// Until a daemon that has just answered is as it is at rest.
 const REST: Duration = Duration::from_secs(3);
+/// The daemon looks every ten seconds, and gives back what has been free for as long.
+const GIVEN_BACK: Duration = Duration::from_secs(22);
+const RESTED_FROM: u32 = 5_000;
 /// Memory is given back within so long.
 const CALM_WITHIN: Duration = Duration::from_secs(40);
 const CALM_POLL: Duration = Duration::from_millis(200);
@@ -55,6 +58,8 @@ pub(in crate::scenario) struct Cell {
     pub(in crate::scenario) release: Duration,
     pub(in crate::scenario) before_kib: u64,
     pub(in crate::scenario) held_kib: u64,
+    /// The same once the daemon has looked for what it may give back; only with many.
+    pub(in crate::scenario) rested_kib: Option<u64>,
     pub(in crate::scenario) after_kib: u64,
     /// How long after the clients had gone that was.
     pub(in crate::scenario) calm: Duration,
@@ -64,6 +69,12 @@ impl Cell {
     pub(in crate::scenario) fn kib_each(&self) -> f64 {
         let grown = self.held_kib.saturating_sub(self.before_kib);
         grown as f64 / f64::from(self.size.requests)
+    }
+
+    /// The same once it has given back what it may.
+    pub(in crate::scenario) fn rested_kib_each(&self) -> Option<f64> {
+        let grown = self.rested_kib?.saturating_sub(self.before_kib);
+        Some(grown as f64 / f64::from(self.size.requests))
     }
 }
 
@@ -231,6 +242,12 @@ pub(in crate::scenario) async fn hold(
         site.swapctl.until("all are held", LONG, are_held).await?;
     }
     let held_kib = site.resident_kib()?;
+    let rested_kib = if size.requests >= RESTED_FROM {
+        sleep(GIVEN_BACK).await;
+        Some(site.resident_kib()?)
+    } else {
+        None
+    };
     let began = Moment::now();
     site.swapctl.call(&["resume"]).await?.expect_done()?;
     let sent = asking.answered().await?;
@@ -247,6 +264,7 @@ pub(in crate::scenario) async fn hold(
         release: ended.since(began),
         before_kib,
         held_kib,
+        rested_kib,
         after_kib,
         calm,
     })

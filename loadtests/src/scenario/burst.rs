@@ -20,6 +20,8 @@ const CLIENTS: usize = 8_000;
 const ACCEPTS: u32 = 2_000;
 /// The app answers who has got in at once, so there is no reason for a longer time in which nobody is answered.
 const SILENCE_MAX: Duration = Duration::from_millis(250);
+/// For a head; what is usual.
+const HEAD: &str = "10s";
 const LONG: Duration = Duration::from_secs(120);
 
 pub(super) async fn play(options: &Options) -> Result<Report, Trouble> {
@@ -31,7 +33,7 @@ pub(super) async fn play(options: &Options) -> Result<Report, Trouble> {
         batch: clients,
     };
     let app = App::start_slow(ACCEPTS).await?;
-    let site = Site::before(app, options, &place, Kind::H1, size).await?;
+    let site = Site::before(app, options, &place, Kind::H1, size, HEAD).await?;
     let mut crowd = site.burst(size)?;
     crowd.child.hear("open", LONG).await?;
     crowd.child.tell("go").await?;

@@ -17,6 +17,8 @@ use crate::trouble::Trouble;
 
 /// Longer than anything here may take.
 const LONG: Duration = Duration::from_secs(180);
+/// Connections may be open for so long before they ask.
+const PATIENT: &str = "10m";
 /// Requests a second while the hold fills.
 const RATE: f64 = 20_000.0;
 /// Requests before the first look at the memory.
@@ -97,16 +99,17 @@ impl Site {
         size: Size,
     ) -> Result<Self, Trouble> {
         let app = App::start(1, None).await?;
-        Self::before(app, options, place, kind, size).await
+        Self::before(app, options, place, kind, size, PATIENT).await
     }
 
-    /// The same before this app.
+    /// The same before this app, with so much time for a head: by that the daemon looks at its connections.
     pub(in crate::scenario) async fn before(
         app: App,
         options: &Options,
         place: &Place,
         kind: Kind,
         size: Size,
+        head: &str,
     ) -> Result<Self, Trouble> {
         let directory = place.path().join(format!("{kind:?}-{}", size.requests));
         let _ = std::fs::remove_dir_all(&directory);
@@ -126,7 +129,7 @@ impl Site {
         }
         // A worker keeps a place for the next client, and swapctl's looks and the warm-up come on top.
         let limits = format!(
-            "[limits]\nconnections = {}\nhead = \"10m\"\nidle = \"10m\"\n\n",
+            "[limits]\nconnections = {}\nhead = {head:?}\nidle = \"10m\"\n\n",
             size.connections + 64
         );
         setting.apps.insert_str(0, &limits);

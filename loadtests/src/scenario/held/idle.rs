@@ -6,13 +6,14 @@ use tokio::time::sleep;
 
 use super::cell::{Site, Size};
 use crate::cli::Options;
-use crate::lean::Kind;
+use crate::lean::{App, Kind};
 use crate::stage::Place;
 use crate::trouble::Trouble;
 
-/// A connection rests after a second without a request. Memory is looked at every ten, and given back once there were fewer
-/// for as long.
-const REST: Duration = Duration::from_secs(23);
+/// What is usual. A connection is looked at so often, and rests if it has not asked for a second.
+const HEAD: &str = "10s";
+/// Until all rest; then memory is looked at every ten seconds, and given back once there were fewer for as long.
+const REST: Duration = Duration::from_secs(33);
 const LONG: Duration = Duration::from_secs(180);
 const RATE: f64 = 3_000.0;
 
@@ -37,7 +38,8 @@ pub(super) async fn rest(
     kind: Kind,
     size: Size,
 ) -> Result<Idle, Trouble> {
-    let mut site = Site::open(options, place, kind, size).await?;
+    let app = App::start(1, None).await?;
+    let mut site = Site::before(app, options, place, kind, size, HEAD).await?;
     let before_kib = site.warm_up(size).await?;
     let mut asking = site.crowd(size, RATE).await?;
     asking.child.tell("go").await?;

@@ -11,6 +11,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
@@ -32,6 +33,7 @@ use crate::listen::{Accepted, Front};
 use crate::peer;
 use crate::tls::Secured;
 use crate::tunnel::Tunnel;
+use crate::waking::Waking;
 use crate::watch;
 use crate::way;
 use crate::worker::Worker;
@@ -103,14 +105,16 @@ pub(crate) async fn run(accepted: Accepted, worker: Rc<Worker>) {
                     }
                 }
             }
-            Ended::Parked(parked, ahead) => match wait(parked, &ahead, stream.tcp()).await {
-                Some((resumed, octets)) => {
-                    conn.errand.replace(Errand::Resume(Box::new(resumed)));
-                    read = octets;
-                    known = read.len();
+            Ended::Parked(parked, ahead) => {
+                match wait(parked, &ahead, stream.tcp(), &conn.worker.waking).await {
+                    Some((resumed, octets)) => {
+                        conn.errand.replace(Errand::Resume(Box::new(resumed)));
+                        read = octets;
+                        known = read.len();
+                    }
+                    None => return drop(permit),
                 }
-                None => return drop(permit),
-            },
+            }
         }
     }
     let is_plain = matches!(stream, Secured::Plain(_));
@@ -209,7 +213,12 @@ async fn rest(conn: &Conn, stream: &mut Secured) -> Option<Bytes> {
 }
 
 /// Waits apart from hyper for the app. None: the client has left. Else what the next connection reads first.
-async fn wait(parked: Box<Parked>, read: &Bytes, stream: &TcpStream) -> Option<(Resumed, Bytes)> {
+async fn wait(
+    parked: Box<Parked>,
+    read: &Bytes,
+    stream: &TcpStream,
+    waking: &Arc<Waking>,
+) -> Option<(Resumed, Bytes)> {
     let Parked {
         ticket,
         head,
@@ -218,7 +227,7 @@ async fn wait(parked: Box<Parked>, read: &Bytes, stream: &TcpStream) -> Option<(
     } = *parked;
     let front = join(head, body, read);
     let since = clock::now();
-    let turn = watch::parked(ticket, stream).await?;
+    let turn = watch::parked(ticket, stream, waking).await?;
     let waited = clock::now().saturating_sub(since);
     kept.account.held(waited);
     kept.held += waited;

@@ -51,6 +51,7 @@ mod testing;
 mod tls;
 mod tunnel;
 mod upstream;
+mod waking;
 mod watch;
 mod way;
 mod websocket;

@@ -1,9 +1,12 @@
 //! Waiting at the door, and noticing a client that leaves meanwhile: its place is then free at once. A FIN counts as
 //! leaving.
 
+use std::future::poll_fn;
 use std::io;
 use std::os::fd::AsFd;
 use std::rc::Rc;
+use std::sync::Arc;
+use std::task::Context;
 
 use swap_core::Cause;
 use swap_gate::{Expired, Reason, Turn};
@@ -15,25 +18,31 @@ use crate::body::Upload;
 use crate::clock;
 use crate::connection::Conn;
 use crate::door::Ticket;
+use crate::waking::Waking;
 
 /// Waits with nothing but the socket. None: the client has left.
-pub(crate) async fn parked(ticket: Ticket, client: &TcpStream) -> Option<Turn<Cause>> {
+pub(crate) async fn parked(
+    ticket: Ticket,
+    client: &TcpStream,
+    waking: &Arc<Waking>,
+) -> Option<Turn<Cause>> {
     tokio::select! {
         biased;
-        turn = turn(ticket) => Some(turn),
+        turn = turn(ticket, waking) => Some(turn),
         () = left(client) => None,
     }
 }
 
 /// Waits inside hyper's connection. None: the client has left.
 pub(crate) async fn in_place(ticket: Ticket, conn: &Rc<Conn>) -> Option<Turn<Cause>> {
+    let waking = &conn.worker.waking;
     let Some(Ok(watched)) = conn.with_socket(duplicate) else {
         // No descriptor to watch with: wait without noticing. The limit of the wait still ends it.
-        return Some(turn(ticket).await);
+        return Some(turn(ticket, waking).await);
     };
     tokio::select! {
         biased;
-        turn = turn(ticket) => Some(turn),
+        turn = turn(ticket, waking) => Some(turn),
         () = left(&watched) => None,
     }
 }
@@ -41,24 +50,32 @@ pub(crate) async fn in_place(ticket: Ticket, conn: &Rc<Conn>) -> Option<Turn<Cau
 /// Waits as one stream of many (HTTP/2), and reads meanwhile what the client sends, within the bytes of the hold: small
 /// frames that nobody reads would in the end cost the connection, with every other stream on it. A client that leaves
 /// resets its stream, which ends this.
-pub(crate) async fn in_stream(ticket: Ticket, upload: Option<&mut Upload>) -> Turn<Cause> {
+pub(crate) async fn in_stream(
+    ticket: Ticket,
+    upload: Option<&mut Upload>,
+    waking: &Arc<Waking>,
+) -> Turn<Cause> {
     let Some(upload) = upload else {
-        return turn(ticket).await;
+        return turn(ticket, waking).await;
     };
     let room = ticket.room();
     tokio::select! {
         biased;
-        turn = turn(ticket) => turn,
+        turn = turn(ticket, waking) => turn,
         never = upload.read_early(room) => match never {},
     }
 }
 
 /// The ticket's turn, or its time-out.
-async fn turn(mut ticket: Ticket) -> Turn<Cause> {
+async fn turn(mut ticket: Ticket, waking: &Arc<Waking>) -> Turn<Cause> {
+    let mut in_order = None;
     let deadline = clock::instant(ticket.deadline()).into();
     let turn = tokio::select! {
         biased;
-        turn = ticket.turn() => Some(turn),
+        turn = poll_fn(|cx| {
+            let waker = in_order.get_or_insert_with(|| waking.in_order(cx.waker()));
+            ticket.poll_turn(&mut Context::from_waker(waker))
+        }) => Some(turn),
         () = sleep_until(deadline) => None,
     };
     match turn {

@@ -254,7 +254,8 @@ impl Traveller {
             };
             turn
         } else {
-            watch::in_stream(ticket, self.exchange.body.as_mut()).await
+            let waking = &self.conn.worker.waking;
+            watch::in_stream(ticket, self.exchange.body.as_mut(), waking).await
         };
         let waited = clock::now().saturating_sub(since);
         self.exchange.held += waited;

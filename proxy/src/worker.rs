@@ -21,6 +21,7 @@ use crate::memory::Memory;
 use crate::stop::Stop;
 use crate::table::{Published, Reader};
 use crate::upstream::Pool;
+use crate::waking::Waking;
 
 /// How often idle upstream connections are looked through, and memory.
 const SWEEP: Duration = Duration::from_secs(1);
@@ -38,6 +39,7 @@ pub(crate) struct Worker {
     pub(crate) signaller: Signaller,
     pub(crate) stop: Stop,
     pub(crate) memory: Rc<Memory>,
+    pub(crate) waking: Arc<Waking>,
 }
 
 /// What a worker is told.
@@ -94,6 +96,7 @@ async fn work(start: Start) {
         signaller,
         stop: stop.clone(),
         memory: Rc::default(),
+        waking: Arc::default(),
     });
     let connections = TaskTracker::new();
     for (listener, front) in listeners {
@@ -115,6 +118,8 @@ async fn work(start: Start) {
     }
     tokio::task::spawn_local(sweep(worker.clone()));
     tokio::task::spawn_local(read_mail(mail, worker.pool.clone()));
+    let waking = worker.waking.clone();
+    tokio::task::spawn_local(async move { waking.keep().await });
     let book = worker.book.clone();
     tokio::task::spawn_local(async move { book.keep().await });
     stop.stopped().await;

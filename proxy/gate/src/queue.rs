@@ -4,8 +4,8 @@
 //! there a lock, and under it nothing but a few tree operations ([`state`]). What is decided under the lock is the
 //! truth; the atomic is a hint that is corrected by [`Queue::arrive`].
 //!
-//! It must never wake a task, call out or drop foreign code under its lock, never hold more than its [`Bounds`], never
-//! leave anybody waiting behind an open door.
+//! It wakes in the order of the places. It must never wake a task, call out or drop foreign code under its lock, never
+//! hold more than its [`Bounds`], never leave anybody waiting behind an open door.
 
 mod admission;
 mod arrival;
@@ -19,10 +19,10 @@ mod place;
 mod room;
 mod state;
 mod ticket;
+mod wakes;
 
 use std::fmt;
 use std::sync::Arc;
-use std::task::Waker;
 use std::time::Duration;
 
 pub use admission::Admission;
@@ -36,6 +36,7 @@ pub use ticket::{Expired, Ticket, Turn};
 use crate::sync::Lock;
 use hint::Hint;
 use state::{After, State, Word};
+use wakes::Wakes;
 
 /// The door of one app and the requests that wait at it. `C` is the cause of a hold; the queue only hands it on.
 ///
@@ -44,6 +45,7 @@ pub struct Queue<C: Copy> {
     state: Lock<State<C>>,
     /// What may be known of the state without its lock.
     hint: Hint,
+    wakes: Wakes,
     on_open: Box<dyn Fn() + Send + Sync>,
 }
 
@@ -54,6 +56,7 @@ impl<C: Copy> Queue<C> {
         Arc::new(Self {
             state: Lock::new(State::new(bounds)),
             hint: Hint::new(),
+            wakes: Wakes::new(),
             on_open: Box::new(on_open),
         })
     }
@@ -178,8 +181,14 @@ impl<C: Copy> Queue<C> {
         let result = act(&mut state, &mut after);
         state.settle(&mut after);
         self.hint.show(state.shut_for(), state.shuts());
+        let somebody = !after.woken.is_empty();
+        if somebody {
+            self.wakes.add(after.woken);
+        }
         drop(state);
-        after.woken.into_iter().for_each(Waker::wake);
+        if somebody {
+            self.wakes.deliver();
+        }
         if after.opened {
             (self.on_open)();
         }

@@ -1,7 +1,7 @@
 //! Wakers, callbacks and dropped tasks are foreign code: each of them may call the queue again, and must not find it
 //! locked. A test here that fails, hangs.
 
-use std::sync::{Arc, OnceLock, Weak};
+use std::sync::{Arc, Mutex, OnceLock, Weak};
 use std::task::{Context, Wake, Waker};
 
 use swap_gate::{Class, Classes, Gate, Queue, Ticket};
@@ -97,4 +97,39 @@ fn a_waker_may_look_at_the_gate() {
             .is_pending()
     );
     gate.leave(0, Class::Safe);
+}
+
+/// Writes its number down when it is woken; the first one takes so long about it that another thread lets others go.
+struct Writes {
+    number: usize,
+    queue: Weak<Queue<Cause>>,
+    woken: Arc<Mutex<Vec<usize>>>,
+}
+
+impl Wake for Writes {
+    fn wake(self: Arc<Self>) {
+        if self.number == 1 {
+            let queue = self.queue.upgrade().expect("the door outlives the test");
+            let other = std::thread::spawn(move || queue.pace(ms(1_000)));
+            other.join().expect("it finds no lock");
+        }
+        self.woken.lock().unwrap().push(self.number);
+    }
+}
+
+#[test]
+fn two_threads_that_let_requests_go_wake_them_in_order() {
+    let door = Door::held(bounds());
+    let woken = Arc::new(Mutex::new(Vec::new()));
+    let mut tickets = [1, 2].map(|number| (number, door.ticket(post(1))));
+    for (number, ticket) in &mut tickets {
+        let waker = Writes {
+            number: *number,
+            queue: Arc::downgrade(&door.queue),
+            woken: woken.clone(),
+        };
+        sleep_on(ticket, Arc::new(waker).into());
+    }
+    door.release(1);
+    assert_eq!(*woken.lock().unwrap(), [1, 2]);
 }

@@ -6,6 +6,7 @@ mod spare;
 
 use std::pin::{Pin, pin};
 use std::rc::Rc;
+use std::time::Duration;
 
 use holdfast_config::Protocol;
 use http::header::{self, HeaderMap, HeaderValue};
@@ -33,6 +34,9 @@ use spare::{Head, Spare};
 
 /// So often an app may refuse a request unread before that is its answer.
 const REFUSALS_MAX: u32 = 3;
+
+/// So many connects of one request may time out at an instance that takes others.
+const FULL_MAX: u32 = 5;
 
 /// How forwarding ended.
 #[expect(
@@ -83,9 +87,17 @@ impl Forward<'_> {
         let target = prepare(exchange, &self.app().settings.config, scheme);
         let mut tried = Vec::new();
         let mut last = Loss::ConnectRefused;
+        let mut full = 0;
         while let Some(instance) = self.lease.choose(&tried, clock::lately()) {
+            let began = clock::lately();
             let mut checkout = match self.checkout(exchange, instance).await {
                 Ok(checkout) => checkout,
+                Err(ConnectError::TimedOut(_))
+                    if full < FULL_MAX && self.is_only_full(instance, began) =>
+                {
+                    full += 1;
+                    continue;
+                }
                 Err(error) => {
                     last = self.not_connected(instance, &error);
                     tried.push(instance);
@@ -174,11 +186,11 @@ impl Forward<'_> {
             .pool
             .connect(&self.lease, instance, limit, worker.index);
         let mut fresh = Box::pin(connecting).await?;
-        clock::now();
+        let now = clock::now();
         // A release of held requests opens many at once. Kept, they would each take a thread of the app while it looks
         // for another request on them (Puma, gunicorn's gthread), and whoever comes later would wait behind that.
         fresh.once = !exchange.held.is_zero() && !exchange.facts.websocket && !fresh.is_shared();
-        self.lease.instance(instance).reinstate();
+        self.lease.instance(instance).reinstate(now);
         Ok(fresh)
     }
 
@@ -186,6 +198,7 @@ impl Forward<'_> {
     async fn is_reachable(&self, instance: usize) -> bool {
         let worker = &self.conn.worker;
         let limit = self.app().settings.config.timeouts.connect;
+        let began = clock::lately();
         match worker
             .pool
             .connect(&self.lease, instance, limit, worker.index)
@@ -195,11 +208,18 @@ impl Forward<'_> {
                 fresh.put_back(&self.lease);
                 true
             }
+            Err(ConnectError::TimedOut(_)) if self.is_only_full(instance, began) => true,
             Err(error) => {
                 self.not_connected(instance, &error);
                 false
             }
         }
+    }
+
+    /// Whether others were connected to it meanwhile: then it is not down. More came than may wait to be accepted, and the
+    /// kernel lets the rest ask again.
+    fn is_only_full(&self, instance: usize, since: Duration) -> bool {
+        self.lease.instance(instance).has_taken_one_since(since)
     }
 
     fn not_connected(&self, instance: usize, error: &ConnectError) -> Loss {

@@ -117,6 +117,8 @@ pub(crate) struct Instance {
     healthy: AtomicBool,
     /// Until when it gets no traffic while others can, because it refused a connect; since the origin, in ms.
     ejected_until_ms: AtomicU64,
+    /// When it last took a connect; since the origin, in ms.
+    taken_ms: AtomicU64,
     in_flight: PerWorker<Cell>,
 }
 
@@ -129,6 +131,7 @@ impl Instance {
             address,
             healthy: AtomicBool::new(true),
             ejected_until_ms: AtomicU64::new(0),
+            taken_ms: AtomicU64::new(0),
             in_flight: PerWorker::new(workers),
         }
     }
@@ -148,10 +151,16 @@ impl Instance {
     }
 
     /// It took a connect.
-    pub(crate) fn reinstate(&self) {
+    pub(crate) fn reinstate(&self, now: Duration) {
+        self.taken_ms.store(millis(now), Relaxed);
         if self.ejected_until_ms.load(Relaxed) != 0 {
             self.ejected_until_ms.store(0, Relaxed);
         }
+    }
+
+    /// Whether it has taken a connect since then.
+    pub(crate) fn has_taken_one_since(&self, then: Duration) -> bool {
+        self.taken_ms.load(Relaxed) > millis(then)
     }
 
     pub(crate) fn in_flight(&self, worker: usize) -> &Cell {

@@ -47,7 +47,7 @@ pub(crate) enum Scenario {
 
 impl Scenario {
     /// All that need nothing but this binary.
-    pub(crate) const ALL: [Self; 10] = [
+    pub(crate) const ALL: [Self; 9] = [
         Self::Overlap,
         Self::Hold,
         Self::Down,
@@ -57,7 +57,6 @@ impl Scenario {
         Self::Websocket,
         Self::ThousandSwaps,
         Self::Held,
-        Self::PromoteCost,
     ];
 
     /// What is tried, in a sentence.
@@ -107,8 +106,8 @@ impl Scenario {
             Self::ThousandSwaps => 20,
             Self::Overflow => 300,
             Self::Held => 200,
-            Self::PromoteCost => 5,
-            Self::Overlap
+            Self::PromoteCost
+            | Self::Overlap
             | Self::Hold
             | Self::Down
             | Self::NeverReady

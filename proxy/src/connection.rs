@@ -117,9 +117,9 @@ pub(crate) async fn run(accepted: Accepted, worker: Rc<Worker>) {
             }
         }
     }
-    let is_plain = matches!(stream, Secured::Plain(_));
-    if !(is_plain && conn.activity.has_ended()) {
-        linger::close(stream).await;
+    match stream {
+        Secured::Plain(tcp) if conn.is_silent() && !linger::has_unread(&tcp) => drop(tcp),
+        stream => linger::close(stream).await,
     }
 }
 

@@ -24,6 +24,7 @@ mod daemon;
 mod demo;
 mod door;
 mod exchange;
+mod fields;
 mod forward;
 mod forwarded;
 mod fronts;

@@ -24,6 +24,7 @@ use crate::connection::{Conn, Kept, Parked, Resumed};
 use crate::counters::Loss;
 use crate::door::{self, Entry, Ticket};
 use crate::exchange::Exchange;
+use crate::fields::Fields;
 use crate::forward::{Answered, Follows, Forward, Forwarded};
 use crate::lease::{Closed, pick};
 use crate::listen::Front;
@@ -47,7 +48,12 @@ pub(crate) fn take(
         trusted, limits, ..
     } = conn.front();
     let mut traveller = match Exchange::new(request, conn.peer(), trusted, limits, received) {
-        Ok(exchange) => Box::new(Traveller::new(conn, accept, exchange)),
+        Ok(exchange) => {
+            if exchange.facts.close && !has_body && !exchange.facts.websocket {
+                conn.falls_silent();
+            }
+            Box::new(Traveller::new(conn, accept, exchange))
+        }
         Err(refused) => {
             let account = Account::open(conn.worker.clone(), received);
             let reason = Reason::BadRequest(refused);
@@ -254,8 +260,11 @@ impl Traveller {
             };
             turn
         } else {
-            let waking = &self.conn.worker.waking;
-            watch::in_stream(ticket, self.exchange.body.as_mut(), waking).await
+            let Exchange { head, body, .. } = &mut self.exchange;
+            let fields = Fields::take(&mut head.headers);
+            let turn = watch::in_stream(ticket, body.as_mut(), &self.conn.worker.waking).await;
+            head.headers = fields.restore().unwrap_or_default();
+            turn
         };
         let waited = clock::now().saturating_sub(since);
         self.exchange.held += waited;

@@ -36,6 +36,8 @@ pub(crate) struct Conn {
     pub(super) due: Cell<Option<Due>>,
     pub(super) errand: RefCell<Errand>,
     pub(super) overdue: Cell<bool>,
+    /// The client sends nothing more.
+    silent: Cell<bool>,
     upload_broke: Cell<bool>,
     waits_for_client: Cell<bool>,
     /// Since when nothing more of the answer is wanted, because the client has not taken what is there.
@@ -115,6 +117,7 @@ impl Conn {
             socket: RefCell::default(),
             due: Cell::new(None),
             overdue: Cell::new(false),
+            silent: Cell::new(false),
             upload_broke: Cell::new(false),
             waits_for_client: Cell::new(false),
             untaken: Cell::new(None),
@@ -217,6 +220,17 @@ impl Conn {
     /// Whether it is the client that is waited for, and not the app.
     pub(crate) fn waits_for_client(&self) -> bool {
         self.waits_for_client.get()
+    }
+
+    /// The client has said that this is its last request, and all of it is here.
+    pub(crate) fn falls_silent(&self) {
+        self.silent.set(true);
+    }
+
+    /// Whether nothing is on its way that could come when the socket is closed: a reset would be the answer to it, and could
+    /// take ours back.
+    pub(super) fn is_silent(&self) -> bool {
+        self.activity.has_ended() || self.silent.get()
     }
 
     /// The client's body has ended in the middle, or is not framed as HTTP asks.

@@ -105,8 +105,9 @@ async fn repeat(
     }
 }
 
-/// Looks at a live instance for ever: at once, unless it has passed before, as it has where it was just swapped to. Tells of each pass, and of the failure that makes it count as down. Failures say
-/// nothing of a release that never passed: perhaps it has no such path.
+/// Looks at a live instance for ever: at once, unless it has passed before, as it has where it was just swapped to. Tells of
+/// each pass, and of the failure that makes it count as down. Failures say nothing of a release that never passed: perhaps
+/// it has no such path.
 pub(crate) async fn watch(
     instance: Address,
     question: Question,

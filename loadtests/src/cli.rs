@@ -169,7 +169,7 @@ mod tests {
     #[test]
     fn all_short_is_every_scenario_in_small() {
         let cli = Cli::try_parse_from(["loadtests", "all-short", "--rate", "50"]).unwrap();
-        assert_eq!(cli.scenarios().len(), 10);
+        assert_eq!(cli.scenarios().len(), 9);
         let options = cli.options(Scenario::ThousandSwaps);
         assert_eq!((options.count, options.rate), (Some(20), Some(50.0)));
     }

@@ -86,10 +86,9 @@ impl Kind {
     }
 
     /// Whether it takes requests up in about the order in which their connections come. Puma does not: a thread serves up
-    /// to ten requests of one connection while others wait for a thread, for more than a second with many connections. Nor
-    /// does nginx with an app behind it: some find one of its 32 kept connections, and others wait for a new one.
+    /// to ten requests of one connection while others wait for a thread, for more than a second with many connections.
     pub(crate) fn keeps_order(self) -> bool {
-        !matches!(self, Self::Nginx | Self::Puma)
+        self != Self::Puma
     }
 
     /// The program as it is to be started: Python with its packages is not the one of the system.

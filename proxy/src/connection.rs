@@ -167,8 +167,8 @@ async fn within<T>(
 /// Whether the client speaks HTTP/2, agreed on in the handshake or known to it before; and the octets read to find out.
 /// An error: it says nothing.
 async fn version(stream: &mut Secured, first: Bytes, limit: Duration) -> io::Result<(bool, Bytes)> {
-    if let Secured::Tls(_) = stream {
-        return Ok((stream.agreed_on_http2() == Some(true), first));
+    if let Some(agreed) = stream.agreed_on_http2() {
+        return Ok((agreed, first));
     }
     if first.is_empty() {
         return Err(io::ErrorKind::UnexpectedEof.into());

@@ -168,12 +168,15 @@ impl Forward<'_> {
     ) -> Result<Checkout, ConnectError> {
         let worker = &self.conn.worker;
         let class = class(&exchange.head.method);
-        if class == Class::Unsafe {
+        // To look at the others first, as below, would put it behind all that are let go after it.
+        let anew = class == Class::Unsafe && !exchange.held.is_zero();
+        if class == Class::Unsafe && !anew {
             // Lets every connection look whether its app has closed it: what is not idempotent may not be sent twice, so
             // it must not meet a close that is already there.
             tokio::task::yield_now().await;
         }
-        let pooled = if exchange.sent == 0 && exchange.refused == 0 && !exchange.facts.websocket {
+        let tried = exchange.sent > 0 || exchange.refused > 0;
+        let pooled = if !anew && !tried && !exchange.facts.websocket {
             worker.pool.checkout(&self.lease, instance, class)
         } else {
             None

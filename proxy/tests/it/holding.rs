@@ -83,6 +83,41 @@ async fn held_requests_go_on_in_the_order_in_which_they_came() {
     assert_eq!(app.targets(), came);
 }
 
+/// A few change places on the way, because each comes to the app on a connection of its own.
+#[tokio::test]
+async fn a_held_post_does_not_go_behind_those_that_came_after_it() {
+    const REQUESTS: usize = 300;
+    const PLACES: usize = 50;
+    let app = App::start("a").await;
+    let flags = [&*format!("--upstream={}", app.address), "--workers=1"];
+    let config = "[[listen]]\naddress = \"127.0.0.1:1\"\n[app.default.hold]\nmax_share = 1.0\n\
+                  resume_rate = 100000\n";
+    let daemon = Daemon::start(&flags, config).await;
+    hold(&daemon, json!({})).await;
+    let mut clients = Vec::new();
+    for number in 0..REQUESTS {
+        let mut client = daemon.client().await;
+        let method = if number % 3 == 0 { "POST" } else { "GET" };
+        client
+            .say(format!(
+                "{method} /{number} HTTP/1.1\r\nHost: x.test\r\nContent-Length: 0\r\n\r\n"
+            ))
+            .await;
+        daemon.held(number as u64 + 1).await;
+        clients.push(client);
+    }
+    daemon.verb("resume", json!({})).await;
+    for client in &mut clients {
+        assert_eq!(client.answer().await.status, 200);
+    }
+    let came = app.targets();
+    let late = came.iter().enumerate().filter(|(place, target)| {
+        let number: usize = target[1..].parse().unwrap();
+        *place > number + PLACES
+    });
+    assert_eq!(late.count(), 0, "{came:?}");
+}
+
 #[tokio::test]
 async fn the_place_of_a_client_that_leaves_is_free_and_the_app_never_sees_its_request() {
     let app = App::start("a").await;

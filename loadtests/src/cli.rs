@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
 
+use crate::lean;
 use crate::real::{self, Kind};
 use crate::scenario::Scenario;
 
@@ -30,6 +31,9 @@ pub(crate) struct Cli {
     /// 1000; 20; 12]
     #[arg(long, value_name = "N")]
     count: Option<usize>,
+    /// Only these ways of asking, in `held` [default: all]
+    #[arg(long, value_enum, value_name = "KIND")]
+    kind: Vec<lean::Kind>,
     /// Where to write SCENARIO.html and SCENARIO.json
     #[arg(long, value_name = "DIR")]
     pub(crate) report: Option<PathBuf>,
@@ -98,6 +102,7 @@ pub(crate) struct Options {
     pub(crate) rate: Option<f64>,
     pub(crate) seed: u64,
     pub(crate) count: Option<usize>,
+    pub(crate) kinds: Vec<lean::Kind>,
     pub(crate) holdfast: Option<PathBuf>,
     pub(crate) swapctl: Option<PathBuf>,
     pub(crate) keep: Option<PathBuf>,
@@ -130,12 +135,20 @@ impl Cli {
         vec![one]
     }
 
+    fn kinds(&self) -> Vec<lean::Kind> {
+        match self.kind[..] {
+            [] => lean::Kind::ALL.to_vec(),
+            ref some => some.to_vec(),
+        }
+    }
+
     pub(crate) fn options(&self, scenario: Scenario) -> Options {
         let mut options = Options {
             seconds: self.seconds,
             rate: self.rate,
             seed: self.seed.unwrap_or_else(|| fastrand::u64(..)),
             count: self.count,
+            kinds: self.kinds(),
             holdfast: self.holdfast.clone(),
             swapctl: self.swapctl.clone(),
             keep: self.keep.as_ref().map(|it| it.join(scenario.to_string())),

@@ -31,11 +31,17 @@ const CROWD: &str = "loadtests-lean-crowd";
 const PACED: &str = "loadtests-lean-paced";
 
 /// What a client speaks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum, serde::Serialize, serde::Deserialize,
+)]
 pub(crate) enum Kind {
+    /// HTTP/1.1, a connection each
     H1,
+    /// The same over TLS
     H1Tls,
+    /// Streams of HTTP/2
     H2,
+    /// The same over TLS
     H2Tls,
 }
 

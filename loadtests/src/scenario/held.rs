@@ -74,7 +74,7 @@ pub(super) async fn play(options: &Options) -> Result<Report, Trouble> {
         "Memory while they are held",
         "KiB of resident memory for each that is held, its connection with it, by how many there are",
     );
-    for kind in Kind::ALL {
+    for kind in options.kinds.iter().copied() {
         let mut cells = Vec::new();
         for requests in counts(kind, options.count) {
             let streams = if kind.is_h2() { STREAMS } else { 1 };
@@ -110,6 +110,9 @@ pub(super) async fn play(options: &Options) -> Result<Report, Trouble> {
         memory.line(kind.name(), of(|cell| cell.kib_each().max(1e-3)));
     }
     for kind in [Kind::H1, Kind::H1Tls] {
+        if !options.kinds.contains(&kind) {
+            continue;
+        }
         let most = counts(kind, options.count).pop().unwrap_or_default();
         let size = Size {
             connections: most,

@@ -36,8 +36,9 @@ pub(crate) struct Account {
 }
 
 impl Account {
-    pub(crate) fn open(worker: Rc<Worker>, received: Duration) -> Self {
-        Self {
+    /// Boxed: it goes through many hands, and each has room for it.
+    pub(crate) fn open(worker: Rc<Worker>, received: Duration) -> Box<Self> {
+        Box::new(Self {
             worker,
             routed: None,
             release: None,
@@ -48,7 +49,7 @@ impl Account {
             line: None,
             sent_bytes: 0,
             admitted: None,
-        }
+        })
     }
 
     /// There is an access log: this will be its line.
@@ -66,6 +67,11 @@ impl Account {
             }
         }
         self.routed = Some(routed.clone());
+    }
+
+    /// When its request had come.
+    pub(crate) fn received(&self) -> Duration {
+        self.received
     }
 
     /// It has waited so long.

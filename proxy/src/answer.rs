@@ -1,7 +1,7 @@
 //! The answers that we give ourselves: status, reason, `Proxy-Status` (RFC 9209), `Retry-After`, a short body.
 
 use bytes::Bytes;
-use http::header::{self, HeaderValue};
+use http::header::{self, HeaderMap, HeaderValue};
 use http::{Response, StatusCode};
 use swap_gate::Reason as Shed;
 
@@ -96,10 +96,17 @@ fn retry_after() -> HeaderValue {
     HeaderValue::from(fastrand::u16(1..=3))
 }
 
-/// The answer for `reason`. JSON for who accepts it, else text.
-pub(crate) fn answer(reason: Reason, accept: Option<&HeaderValue>) -> Response<Bytes> {
+/// Whether who asks with these fields accepts JSON.
+pub(crate) fn is_json_accepted(fields: &HeaderMap) -> bool {
+    fields
+        .get(header::ACCEPT)
+        .and_then(|accept| accept.to_str().ok())
+        .is_some_and(|accept| accept.contains("application/json"))
+}
+
+/// The answer for `reason`: JSON, else text.
+pub(crate) fn answer(reason: Reason, json: bool) -> Response<Bytes> {
     let word = reason.word();
-    let json = accept.is_some_and(names_json);
     let (content_type, body) = if json {
         let object = serde_json::json!({ "reason": word, "detail": reason.text() });
         ("application/json", format!("{object}\n"))
@@ -136,10 +143,4 @@ fn proxy_status(reason: Reason) -> Option<HeaderValue> {
         reason.proxy_error()
     );
     HeaderValue::try_from(value).ok()
-}
-
-fn names_json(accept: &HeaderValue) -> bool {
-    accept
-        .to_str()
-        .is_ok_and(|accept| accept.contains("application/json"))
 }

@@ -11,7 +11,6 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
@@ -33,8 +32,6 @@ use crate::listen::{Accepted, Front};
 use crate::peer;
 use crate::tls::Secured;
 use crate::tunnel::Tunnel;
-use crate::waking::Waking;
-use crate::watch;
 use crate::way;
 use crate::worker::Worker;
 use conn::Errand;
@@ -65,22 +62,23 @@ pub(crate) async fn run(accepted: Accepted, worker: Rc<Worker>) {
     let Some(peer) = peer::meet(&mut stream, client, &front, &worker).await else {
         return;
     };
-    let (mut stream, first) = match enter(stream, &front, &worker).await {
+    // Boxed, as every other step is: most are over when a request waits or none is there, and all would have room for them.
+    let (mut stream, first) = match Box::pin(enter(stream, &front, &worker)).await {
         Ok(Some(entered)) => entered,
         Ok(None) => return tracing::debug!(%client, "an ACME authority is answered"),
         // The handshake has told the client what it could be told.
         Err(error) => return tracing::debug!(%client, %error, "no handshake"),
     };
-    let conn = Rc::new(Conn::new(worker, front, peer));
+    let conn = Rc::new(Conn::new(worker, front, peer.into()));
     let Ok(version) = version(&mut stream, first, conn.front().limits.head).await else {
-        return linger::close(stream).await;
+        return Box::pin(linger::close(stream)).await;
     };
     let (is_http2, mut read) = version;
     // So many octets of it had been let in before.
     let mut known = 0;
     if is_http2 {
         let stream = Box::pin(serve_http2(&conn, stream, read, client)).await;
-        return linger::close(stream).await;
+        return Box::pin(linger::close(stream)).await;
     }
     loop {
         let (ended, back) = Box::pin(serve(&conn, stream, read, known)).await;
@@ -105,21 +103,19 @@ pub(crate) async fn run(accepted: Accepted, worker: Rc<Worker>) {
                     }
                 }
             }
-            Ended::Parked(parked, ahead) => {
-                match wait(parked, &ahead, stream.tcp(), &conn.worker.waking).await {
-                    Some((resumed, octets)) => {
-                        conn.errand.replace(Errand::Resume(Box::new(resumed)));
-                        read = octets;
-                        known = read.len();
-                    }
-                    None => return drop(permit),
+            Ended::Parked(parked, ahead) => match wait(parked, &ahead, stream.tcp()).await {
+                Some((resumed, octets)) => {
+                    conn.errand.replace(Errand::Resume(Box::new(resumed)));
+                    read = octets;
+                    known = read.len();
                 }
-            }
+                None => return drop(permit),
+            },
         }
     }
     match stream {
         Secured::Plain(tcp) if conn.is_silent() && !linger::has_unread(&tcp) => drop(tcp),
-        stream => linger::close(stream).await,
+        stream => Box::pin(linger::close(stream)).await,
     }
 }
 
@@ -213,21 +209,16 @@ async fn rest(conn: &Conn, stream: &mut Secured) -> Option<Bytes> {
 }
 
 /// Waits apart from hyper for the app. None: the client has left. Else what the next connection reads first.
-async fn wait(
-    parked: Box<Parked>,
-    read: &Bytes,
-    stream: &TcpStream,
-    waking: &Arc<Waking>,
-) -> Option<(Resumed, Bytes)> {
+async fn wait(parked: Box<Parked>, read: &Bytes, stream: &TcpStream) -> Option<(Resumed, Bytes)> {
     let Parked {
-        ticket,
+        waiting,
         head,
         body,
         mut kept,
     } = *parked;
     let front = join(head, body, read);
     let since = clock::now();
-    let turn = watch::parked(ticket, stream, waking).await?;
+    let turn = waiting.parked(stream).await?;
     let waited = clock::now().saturating_sub(since);
     kept.account.held(waited);
     kept.held += waited;

@@ -2,14 +2,17 @@
 
 use std::time::Duration;
 
-use bytes::{BufMut, BytesMut};
+use bytes::{BufMut, Bytes, BytesMut};
 use holdfast_config::Limits;
 use http::request::Parts;
+use http::uri::PathAndQuery;
 use http::{Request, Version, header};
 use http_body::Body;
 use hyper::body::Incoming;
 
+use crate::answer;
 use crate::body::Upload;
+use crate::fields::Fields;
 use crate::fronts::Origin;
 use crate::peer::{Peer, Trusted};
 use crate::policy::{self, Facts, Refused};
@@ -23,14 +26,16 @@ pub(crate) struct Exchange {
     pub(crate) body: Option<Upload>,
     pub(crate) facts: Facts,
     pub(crate) origin: Origin,
-    /// When its head had come.
-    pub(crate) received: Duration,
     /// How long it was held, in all.
     pub(crate) held: Duration,
     /// How often it was sent with octets leaving.
     pub(crate) sent: u32,
     /// How often an app has refused it unread.
     pub(crate) refused: u32,
+    /// There was a body to come when it set out.
+    pub(crate) had_body: bool,
+    /// Our own answer is to be JSON.
+    pub(crate) wants_json: bool,
 }
 
 impl Exchange {
@@ -39,10 +44,9 @@ impl Exchange {
         peer: &Peer,
         trusted: &Trusted,
         limits: &Limits,
-        received: Duration,
     ) -> Result<Self, Refused> {
         let (head, body) = request.into_parts();
-        Self::of(head, Upload::of(body), peer, trusted, limits, received)
+        Self::of(head, Upload::of(body), peer, trusted, limits)
     }
 
     /// The same of a head and a body that no connection has brought.
@@ -52,9 +56,10 @@ impl Exchange {
         peer: &Peer,
         trusted: &Trusted,
         limits: &Limits,
-        received: Duration,
     ) -> Result<Self, Refused> {
-        let facts = policy::check(&mut head, body.is_some(), limits)?;
+        let had_body = body.is_some();
+        let wants_json = answer::is_json_accepted(&head.headers);
+        let facts = policy::check(&mut head, had_body, limits)?;
         let origin = Origin::of(&head.headers, peer, trusted);
         let version = std::mem::replace(&mut head.version, Version::HTTP_11);
         Ok(Self {
@@ -63,10 +68,11 @@ impl Exchange {
             body,
             facts,
             origin,
-            received,
             held: Duration::ZERO,
             sent: 0,
             refused: 0,
+            had_body,
+            wants_json,
         })
     }
 
@@ -107,6 +113,21 @@ impl Exchange {
             .path_and_query()
             .map_or(1, |target| target.as_str().len());
         self.head.method.as_str().len() + target + 14 + fields
+    }
+
+    /// Takes the head out of the buffers that it came in, which it shares with what came before and behind it: one that waits
+    /// for long would keep them all. Its fields are packed meanwhile.
+    pub(crate) fn pack(&mut self) -> Fields {
+        let target = self.head.uri.path_and_query();
+        let own = target.map(|target| Bytes::copy_from_slice(target.as_str().as_bytes()));
+        if let Some(Ok(own)) = own.map(PathAndQuery::from_maybe_shared) {
+            self.head.uri = own.into();
+        }
+        Fields::take(&mut self.head.headers)
+    }
+
+    pub(crate) fn unpack(&mut self, fields: Fields) {
+        self.head.headers = fields.restore().unwrap_or_default();
     }
 
     /// The head as a client would send it, so that it can be parsed once more.

@@ -5,8 +5,8 @@ use http::header::{HeaderMap, HeaderName, HeaderValue};
 
 /// Room for the fields of most requests.
 const USUAL_BYTES: usize = 1024;
-/// In a length: the value is not to be compressed (RFC 7541, 7.1.3).
-const SENSITIVE: u32 = 1 << 31;
+/// The lowest bit before a value; above it is its length. It is not to be compressed (RFC 7541, 7.1.3).
+const SENSITIVE: usize = 1;
 
 /// A copy of all fields of a message, in their order.
 pub(crate) struct Fields(Vec<u8>);
@@ -40,24 +40,44 @@ impl Fields {
 
 fn put(fields: &mut Vec<u8>, name: &HeaderName, value: &HeaderValue) {
     let (name, octets) = (name.as_str().as_bytes(), value.as_bytes());
-    // hyper takes no head of 2 GiB.
-    let length = |octets: &[u8]| u32::try_from(octets.len()).unwrap_or(0);
-    let sensitive = if value.is_sensitive() { SENSITIVE } else { 0 };
-    fields.extend_from_slice(&length(name).to_ne_bytes());
-    fields.extend_from_slice(&(length(octets) | sensitive).to_ne_bytes());
+    put_number(fields, name.len());
+    put_number(
+        fields,
+        octets.len() << 1 | if value.is_sensitive() { SENSITIVE } else { 0 },
+    );
     fields.extend_from_slice(name);
     fields.extend_from_slice(octets);
 }
 
 fn take(fields: &mut Bytes, into: &mut HeaderMap) -> Option<()> {
-    let (name, value) = (fields.get_u32_ne(), fields.get_u32_ne());
-    let name = HeaderName::from_bytes(&fields.split_to(name as usize)).ok()?;
-    let octets = fields.split_to((value & !SENSITIVE) as usize);
-    let sensitive = value & SENSITIVE != 0;
-    let mut value = HeaderValue::from_maybe_shared(octets).ok()?;
-    value.set_sensitive(sensitive);
-    into.append(name, value);
+    let (name, value) = (take_number(fields)?, take_number(fields)?);
+    let name = HeaderName::from_bytes(&fields.split_to(name)).ok()?;
+    let octets = fields.split_to(value >> 1);
+    let mut octets = HeaderValue::from_maybe_shared(octets).ok()?;
+    octets.set_sensitive(value & SENSITIVE != 0);
+    into.append(name, octets);
     Some(())
+}
+
+/// Seven bits an octet, the lowest first; the highest bit says that more follow.
+fn put_number(fields: &mut Vec<u8>, mut number: usize) {
+    while number >= 0x80 {
+        fields.push(number as u8 | 0x80);
+        number >>= 7;
+    }
+    fields.push(number as u8);
+}
+
+fn take_number(fields: &mut Bytes) -> Option<usize> {
+    let mut number = 0;
+    for shift in (0..usize::BITS).step_by(7) {
+        let octet = fields.try_get_u8().ok()?;
+        number |= usize::from(octet & 0x7f) << shift;
+        if octet < 0x80 {
+            return Some(number);
+        }
+    }
+    None
 }
 
 #[cfg(test)]

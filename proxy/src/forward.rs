@@ -24,7 +24,6 @@ use crate::exchange::Exchange;
 use crate::lease::Lease;
 use crate::policy::{self, Refused};
 use crate::release::class;
-use crate::route::Routed;
 use crate::table::App;
 use crate::upstream::{Checkout, ConnectError, Sent};
 use crate::websocket::Websocket;
@@ -71,7 +70,6 @@ pub(crate) enum Follows {
 /// One request on its way up.
 pub(crate) struct Forward<'a> {
     pub(crate) conn: &'a Rc<Conn>,
-    pub(crate) routed: &'a Routed,
     pub(crate) lease: Lease,
     /// If one was asked for.
     pub(crate) websocket: Option<Websocket>,
@@ -158,7 +156,7 @@ impl Forward<'_> {
     }
 
     fn app(&self) -> &App {
-        self.routed.app()
+        self.lease.app()
     }
 
     async fn checkout(

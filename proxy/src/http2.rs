@@ -195,7 +195,6 @@ where
     F: Future<Output: 'static> + 'static,
 {
     fn execute(&self, future: F) {
-        // Boxed: a task is moved about, whole, when it begins and when it ends.
-        tokio::task::spawn_local(Box::pin(future));
+        tokio::task::spawn_local(future);
     }
 }

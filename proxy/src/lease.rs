@@ -12,6 +12,7 @@ use swap_gate::Class;
 
 use crate::release::{Instance, LiveRelease, class};
 use crate::route::Routed;
+use crate::table::App;
 use crate::tls::Outward;
 
 /// One running request on one release. Shared by answer and request body: the latter may outlive the former.
@@ -34,7 +35,7 @@ pub(crate) struct Closed;
 
 /// Pins the live release of `routed` for one request. `Ok(None)`: the app is empty.
 pub(crate) fn pick(
-    routed: &Routed,
+    routed: Routed,
     worker: usize,
     method: &Method,
 ) -> Result<Option<Lease>, Closed> {
@@ -47,7 +48,7 @@ pub(crate) fn pick(
     }
     live.counters.of(worker).in_flight.add(1);
     Ok(Some(Rc::new(Leased {
-        routed: routed.clone(),
+        routed,
         worker,
         class,
         instance: Cell::new(None),
@@ -58,7 +59,7 @@ pub(crate) fn pick(
 impl Leased {
     pub(crate) fn release(&self) -> &Arc<LiveRelease> {
         // `pick` makes leases only of apps that have a live release, and the snapshot never changes.
-        match &self.routed.app().live {
+        match &self.app().live {
             Some(live) => live,
             None => unreachable!("a lease on an empty app"),
         }
@@ -88,13 +89,18 @@ impl Leased {
         chosen
     }
 
+    /// As the snapshot has it in which the request was routed.
+    pub(crate) fn app(&self) -> &Arc<App> {
+        self.routed.app()
+    }
+
     /// How the app's instances are spoken to.
     pub(crate) fn upstream(&self) -> &Upstream {
-        &self.routed.app().settings.config.upstream
+        &self.app().settings.config.upstream
     }
 
     pub(crate) fn tls(&self) -> Option<&Outward> {
-        self.routed.app().settings.tls.as_ref()
+        self.app().settings.tls.as_ref()
     }
 
     pub(crate) fn instance(&self, index: usize) -> &Instance {
@@ -135,7 +141,7 @@ impl Drop for Leased {
         let release = self.release();
         release.counters.of(self.worker).in_flight.sub(1);
         if release.gate.is_closed() {
-            let cells = self.routed.app().counters.of(self.worker);
+            let cells = self.app().counters.of(self.worker);
             let cell = if self.is_cut() {
                 &cells.cut
             } else {

@@ -78,7 +78,17 @@ pub(crate) async fn meet(
         return None;
     }
     // Boxed: few connections have this step, and all have room for it.
-    let read = Box::pin(proxy_protocol::read(stream));
+    Box::pin(hear_front(stream, peer, front, worker)).await
+}
+
+/// Who is behind the trusted `peer`, as it says.
+async fn hear_front(
+    stream: &mut TcpStream,
+    peer: Peer,
+    front: &Front,
+    worker: &Worker,
+) -> Option<Peer> {
+    let read = proxy_protocol::read(stream);
     let source = tokio::select! {
         read = tokio::time::timeout(front.limits.head, read) => read,
         () = worker.stop.idle_grace(connection::IDLE_STOPPING_MAX) => return None,

@@ -52,7 +52,7 @@ pub(crate) const NOT_SWITCHED: Refused = Refused {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Facts {
     /// The host for routing: lower case, without port.
-    pub(crate) host: String,
+    pub(crate) host: Box<str>,
     /// The client wants the connection to end after this.
     pub(crate) close: bool,
     /// HTTP/1.0 with `Connection: keep-alive`.
@@ -86,7 +86,7 @@ pub(crate) fn check(head: &mut Parts, has_body: bool, limits: &Limits) -> Result
         offer_websocket(&mut head.headers);
     }
     Ok(Facts {
-        host,
+        host: host.into(),
         close,
         keep_alive,
         websocket,
@@ -331,7 +331,7 @@ mod tests {
             ("a:", "a"),
         ] {
             let facts = checked(&mut head("GET", "/", &[("host", value)])).unwrap();
-            assert_eq!(facts.host, name);
+            assert_eq!(*facts.host, *name);
         }
     }
 
@@ -353,7 +353,7 @@ mod tests {
     #[test]
     fn an_absolute_target_replaces_host() {
         let mut head = head("GET", "http://b.test/x?y=1", &[("host", "a.test")]);
-        assert_eq!(checked(&mut head).unwrap().host, "b.test");
+        assert_eq!(*checked(&mut head).unwrap().host, *"b.test");
         assert_eq!(head.uri, "/x?y=1");
         assert_eq!(head.headers[header::HOST], "b.test");
     }

@@ -24,7 +24,7 @@ pub(crate) const FAREWELL_MAX: Duration = Duration::from_secs(1);
 pub(crate) struct Tunnel {
     pub(crate) upgrade: OnUpgrade,
     pub(crate) lease: Lease,
-    pub(crate) account: Account,
+    pub(crate) account: Box<Account>,
 }
 
 impl Tunnel {

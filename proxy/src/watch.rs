@@ -4,12 +4,12 @@
 use std::future::poll_fn;
 use std::io;
 use std::os::fd::AsFd;
-use std::rc::Rc;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Context;
 
 use swap_core::Cause;
-use swap_gate::{Expired, Reason, Turn};
+use swap_gate::{Expired, Reason, Room, Turn};
 use tokio::io::Interest;
 use tokio::net::TcpStream;
 use tokio::time::sleep_until;
@@ -20,71 +20,82 @@ use crate::connection::Conn;
 use crate::door::Ticket;
 use crate::waking::Waking;
 
-/// Waits with nothing but the socket. None: the client has left.
-pub(crate) async fn parked(
-    ticket: Ticket,
-    client: &TcpStream,
-    waking: &Arc<Waking>,
-) -> Option<Turn<Cause>> {
-    tokio::select! {
-        biased;
-        turn = turn(ticket, waking) => Some(turn),
-        () = left(client) => None,
+/// A ticket until its turn comes, or the end of its time. Boxed where it is made: those who wait may be many thousands, and
+/// each hand that one goes through would else have room for it.
+pub(crate) struct Waiting {
+    turn: Turning<'static>,
+    room: Room<Cause>,
+}
+
+type Turning<'u> = Pin<Box<dyn Future<Output = Turn<Cause>> + 'u>>;
+
+impl Waiting {
+    /// To be waited for on this worker.
+    pub(crate) fn new(ticket: Ticket, waking: &Arc<Waking>) -> Self {
+        Self {
+            room: ticket.room(),
+            turn: Box::pin(turn(ticket, waking.clone())),
+        }
+    }
+
+    /// Waits with nothing but the socket. None: the client has left.
+    pub(crate) async fn parked(self, client: &TcpStream) -> Option<Turn<Cause>> {
+        tokio::select! {
+            biased;
+            turn = self.turn => Some(turn),
+            () = left(client) => None,
+        }
+    }
+
+    /// Waits inside hyper's connection. None: the client has left.
+    pub(crate) async fn in_place(self, conn: &Conn) -> Option<Turn<Cause>> {
+        match conn.with_socket(duplicate) {
+            Some(Ok(watched)) => self.parked(&watched).await,
+            // No descriptor to watch with: wait without noticing. The limit of the wait still ends it.
+            _ => Some(self.turn.await),
+        }
+    }
+
+    /// Waits as one stream of many (HTTP/2), and reads meanwhile what the client sends, within the bytes of the hold: small
+    /// frames that nobody reads would in the end cost the connection, with every other stream on it. A client that leaves
+    /// resets its stream, which ends this.
+    pub(crate) fn in_stream<'u>(self, upload: Option<&'u mut Upload>) -> Turning<'u> {
+        match upload {
+            None => self.turn,
+            Some(upload) => Box::pin(self.with_upload(upload)),
+        }
+    }
+
+    async fn with_upload(self, upload: &mut Upload) -> Turn<Cause> {
+        tokio::select! {
+            biased;
+            turn = self.turn => turn,
+            never = upload.read_early(self.room) => match never {},
+        }
     }
 }
 
-/// Waits inside hyper's connection. None: the client has left.
-pub(crate) async fn in_place(ticket: Ticket, conn: &Rc<Conn>) -> Option<Turn<Cause>> {
-    let waking = &conn.worker.waking;
-    let Some(Ok(watched)) = conn.with_socket(duplicate) else {
-        // No descriptor to watch with: wait without noticing. The limit of the wait still ends it.
-        return Some(turn(ticket, waking).await);
-    };
-    tokio::select! {
-        biased;
-        turn = turn(ticket, waking) => Some(turn),
-        () = left(&watched) => None,
-    }
-}
-
-/// Waits as one stream of many (HTTP/2), and reads meanwhile what the client sends, within the bytes of the hold: small
-/// frames that nobody reads would in the end cost the connection, with every other stream on it. A client that leaves
-/// resets its stream, which ends this.
-pub(crate) async fn in_stream(
-    ticket: Ticket,
-    upload: Option<&mut Upload>,
-    waking: &Arc<Waking>,
-) -> Turn<Cause> {
-    let Some(upload) = upload else {
-        return turn(ticket, waking).await;
-    };
-    let room = ticket.room();
-    tokio::select! {
-        biased;
-        turn = turn(ticket, waking) => turn,
-        never = upload.read_early(room) => match never {},
-    }
-}
-
-/// The ticket's turn, or its time-out.
-async fn turn(mut ticket: Ticket, waking: &Arc<Waking>) -> Turn<Cause> {
+/// The ticket's turn, or its time-out. (No `async fn`: that would have room for its arguments twice.)
+fn turn(mut ticket: Ticket, waking: Arc<Waking>) -> impl Future<Output = Turn<Cause>> {
     let mut in_order = None;
-    let deadline = clock::instant(ticket.deadline()).into();
-    let turn = tokio::select! {
-        biased;
-        turn = poll_fn(|cx| {
-            let waker = in_order.get_or_insert_with(|| waking.in_order(cx.waker()));
-            ticket.poll_turn(&mut Context::from_waker(waker))
-        }) => Some(turn),
-        () = sleep_until(deadline) => None,
-    };
-    match turn {
-        Some(turn) => turn,
-        None => match ticket.expire(clock::now()) {
-            Expired::TimedOut => Turn::Shed(Reason::Timeout),
-            Expired::Admitted(admitted) => Turn::Admitted(admitted),
-            Expired::Shed(reason) => Turn::Shed(reason),
-        },
+    async move {
+        let deadline = clock::instant(ticket.deadline()).into();
+        let turn = tokio::select! {
+            biased;
+            turn = poll_fn(|cx| {
+                let waker = in_order.get_or_insert_with(|| waking.in_order(cx.waker()));
+                ticket.poll_turn(&mut Context::from_waker(waker))
+            }) => Some(turn),
+            () = sleep_until(deadline) => None,
+        };
+        match turn {
+            Some(turn) => turn,
+            None => match ticket.expire(clock::now()) {
+                Expired::TimedOut => Turn::Shed(Reason::Timeout),
+                Expired::Admitted(admitted) => Turn::Admitted(admitted),
+                Expired::Shed(reason) => Turn::Shed(reason),
+            },
+        }
     }
 }
 

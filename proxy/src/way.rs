@@ -1,19 +1,18 @@
 //! The way of a request, told once: policy → route → door → pick → forward.
 
 use std::convert::Infallible;
-use std::future::ready;
+use std::pin::Pin;
 use std::rc::Rc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use holdfast_control::plane::Signal;
 use http::header::InvalidHeaderValue;
 use http::uri::PathAndQuery;
 use http::{HeaderValue, Request, Response, header};
-use http_body::Body;
 use hyper::body::Incoming;
 use swap_core::{Cause, GateId};
 use swap_gate::Turn;
-use tokio_util::either::Either;
 
 use crate::access_log::{Began, Line};
 use crate::account::Account;
@@ -26,49 +25,75 @@ use crate::door::{self, Entry, Ticket};
 use crate::exchange::Exchange;
 use crate::fields::Fields;
 use crate::forward::{Answered, Follows, Forward, Forwarded};
-use crate::lease::{Closed, pick};
+use crate::lease::{Closed, Lease, pick};
 use crate::listen::Front;
-use crate::policy;
-use crate::route::{Routed, route};
+use crate::policy::{self, Facts};
+use crate::route::route;
+use crate::table::App;
 use crate::tunnel::Tunnel;
-use crate::watch;
+use crate::watch::Waiting;
 use crate::websocket::Websocket;
 
 /// Takes one request along its way. Never fails: what goes wrong is an answer. All that needs no wait is done at once, so
-/// that the future has little to carry.
+/// that the future has little to carry: each connection has room for it, and each stream that waits.
 pub(crate) fn take(
     conn: Rc<Conn>,
     request: Request<Incoming>,
 ) -> impl Future<Output = Result<Response<AnswerBody>, Infallible>> {
+    let begun = match begin(conn, request) {
+        Step::Later(rest) => Ok(rest),
+        Step::Ended(answer) => Err(Box::new(answer)),
+    };
+    async move {
+        let mut rest = match begun {
+            Ok(rest) => rest,
+            Err(answer) => return Ok(*answer),
+        };
+        loop {
+            match rest.await {
+                Step::Later(next) => rest = next,
+                Step::Ended(answer) => return Ok(answer),
+            }
+        }
+    }
+}
+
+/// What comes of a step on the way.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "it is handed on once and kept nowhere: a box would be an allocation for each request"
+)]
+enum Step {
+    /// What takes its time. Boxed: a request takes the room of what it does, and not of all that it might do.
+    Later(Pin<Box<dyn Future<Output = Self>>>),
+    Ended(Response<AnswerBody>),
+}
+
+fn begin(conn: Rc<Conn>, request: Request<Incoming>) -> Step {
     let received = conn.request_began();
     let resumed = conn.take_resumed();
-    let accept = request.headers().get(header::ACCEPT).cloned();
-    let has_body = !request.body().is_end_stream();
     let Front {
         trusted, limits, ..
     } = conn.front();
-    let mut traveller = match Exchange::new(request, conn.peer(), trusted, limits, received) {
+    let json = answer::is_json_accepted(request.headers());
+    match Exchange::new(request, conn.peer(), trusted, limits) {
         Ok(exchange) => {
-            if exchange.facts.close && !has_body && !exchange.facts.websocket {
+            let Facts {
+                close, websocket, ..
+            } = exchange.facts;
+            if close && !exchange.had_body && !websocket {
                 conn.falls_silent();
             }
-            Box::new(Traveller::new(conn, accept, exchange))
+            Box::new(Traveller::new(conn, received, exchange)).begin(resumed)
         }
         Err(refused) => {
             let account = Account::open(conn.worker.clone(), received);
             let reason = Reason::BadRequest(refused);
-            let answer = own(&conn, account, accept.as_ref(), reason);
+            let answer = own(&conn, account, json, reason);
             // Who sends what is not sound may mean something else by what comes next than we do.
-            return Either::Left(ready(Ok(last(answer, conn.is_http1()))));
+            Step::Ended(last(answer, conn.is_http1()))
         }
-    };
-    if let Some(end) = traveller.begin(resumed) {
-        return Either::Left(ready(Ok(traveller.end(end, has_body))));
     }
-    Either::Right(async move {
-        let end = traveller.travel().await;
-        Ok(traveller.end(end, has_body))
-    })
 }
 
 /// Says that nothing more is answered on this connection.
@@ -80,13 +105,11 @@ fn last(mut answer: Response<AnswerBody>, is_http1: bool) -> Response<AnswerBody
     answer
 }
 
-/// A request on its way. Boxed where it is made: futures are moved about, whole, before they are first polled.
+/// A request on its way. Boxed where it is made: each step hands it to the next.
 struct Traveller {
     conn: Rc<Conn>,
-    /// For the form of our own answers.
-    accept: Option<HeaderValue>,
+    account: Box<Account>,
     exchange: Exchange,
-    account: Account,
 }
 
 /// Where a way ends.
@@ -100,55 +123,48 @@ enum End {
 }
 
 impl Traveller {
-    fn new(conn: Rc<Conn>, accept: Option<HeaderValue>, exchange: Exchange) -> Self {
+    fn new(conn: Rc<Conn>, received: Duration, exchange: Exchange) -> Self {
         Self {
-            account: Account::open(conn.worker.clone(), exchange.received),
+            account: Account::open(conn.worker.clone(), received),
             conn,
-            accept,
             exchange,
         }
     }
 
     /// Sets out, or goes on after a wait; or is at its end at once. Whoever has waited waits for its app, and for
     /// nothing else.
-    fn begin(&mut self, resumed: Option<Resumed>) -> Option<End> {
-        match resumed {
+    fn begin(mut self: Box<Self>, resumed: Option<Resumed>) -> Step {
+        let end = match resumed {
             Some(resumed) => self.go_on(resumed),
-            None => {
-                let at_once = self.at_once();
-                if at_once.is_none() {
-                    self.set_out();
-                }
-                at_once
-            }
+            None => self.set_out(),
+        };
+        match end {
+            Some(end) => self.end(end),
+            None => self.route(),
         }
     }
 
-    fn set_out(&mut self) {
-        let request_id = identify(&mut self.exchange);
-        if self.conn.worker.book.is_on() {
-            self.account.write(line(&self.exchange, &request_id));
+    fn set_out(&mut self) -> Option<End> {
+        let at_once = self.at_once();
+        if at_once.is_none() {
+            let request_id = identify(&mut self.exchange);
+            if self.conn.worker.book.is_on() {
+                self.account.write(line(&self.exchange, &request_id));
+            }
         }
+        at_once
     }
 
     fn go_on(&mut self, Resumed { turn, kept }: Resumed) -> Option<End> {
         let Kept {
-            received,
             held,
             sent,
             account,
         } = *kept;
         identify(&mut self.exchange);
-        let exchange = &mut self.exchange;
-        (exchange.received, exchange.sent, exchange.held) = (received, sent, held);
+        (self.exchange.sent, self.exchange.held) = (sent, held);
         self.account = account;
-        match turn {
-            Turn::Admitted(admitted) => {
-                self.account.admit(admitted);
-                None
-            }
-            Turn::Shed(reason) => Some(End::Own(Reason::Shed(reason))),
-        }
+        self.take_turn(turn)
     }
 
     /// What is answered whatever the apps do.
@@ -163,57 +179,59 @@ impl Traveller {
         redirects.then_some(End::Own(Reason::HttpsOnly))
     }
 
-    /// From the routing on. Each turn of the loop uses one snapshot; a new turn begins only because a newer table
-    /// exists, or because the request has waited.
-    async fn travel(&mut self) -> End {
+    /// From the table to an app. Each turn of the loop uses one snapshot; a new turn begins only because a newer table
+    /// exists.
+    fn route(mut self: Box<Self>) -> Step {
         loop {
             let worker = &self.conn.worker;
-            let table = worker.tables.load();
             let exchange = &mut self.exchange;
-            let Some(routed) = route(table, &exchange.facts.host, exchange.head.uri.path()) else {
-                return End::Own(Reason::NoRoute);
+            let (host, path) = (&exchange.facts.host, exchange.head.uri.path());
+            let Some(routed) = route(worker.tables.load(), host, path) else {
+                return self.end(End::Own(Reason::NoRoute));
             };
             self.account.routed(&routed);
             match door::enter(routed.app(), exchange, &mut self.account) {
                 Entry::Open => {}
-                entry => match Box::pin(self.at_the_door(entry)).await {
-                    Ok(()) => continue,
-                    Err(reason) => return End::Own(reason),
-                },
+                entry => return self.heed(entry),
             }
-            let lease = match pick(&routed, worker.index, &exchange.head.method) {
-                Ok(Some(lease)) => lease,
+            match pick(routed, worker.index, &exchange.head.method) {
+                Ok(Some(lease)) => return Step::Later(Box::pin(self.forward(lease))),
                 Ok(None) => return self.lose(Loss::ConnectRefused),
-                Err(Closed) => continue,
-            };
-            let gate = lease.release().gate_id;
-            let forward = Forward {
-                conn: &self.conn,
-                routed: &routed,
-                lease,
-                websocket: Websocket::of(exchange),
-            };
-            let loss = match forward.run(exchange, &mut self.account).await {
-                Forwarded::Answered(answered) => return End::App(answered),
-                Forwarded::Lost(loss) => return self.lose(loss),
-                Forwarded::Refused(refused) => return End::Own(Reason::BadRequest(refused)),
-                Forwarded::Cut => return End::Own(Reason::Cut),
-                Forwarded::Unreachable(loss) => loss,
-            };
-            drop(forward);
-            if !routed.app().settings.config.hold.when_down {
-                return self.lose(loss);
-            }
-            let entry = self.come_back(&routed, gate);
-            if let Err(reason) = Box::pin(self.at_the_door(entry)).await {
-                return End::Own(reason);
+                Err(Closed) => {}
             }
         }
     }
 
+    async fn forward(mut self: Box<Self>, lease: Lease) -> Step {
+        let forward = Forward {
+            conn: &self.conn,
+            lease,
+            websocket: Websocket::of(&mut self.exchange),
+        };
+        let forwarded = forward.run(&mut self.exchange, &mut self.account).await;
+        let Forward { lease, .. } = forward;
+        match forwarded {
+            Forwarded::Answered(answered) => self.end(End::App(answered)),
+            Forwarded::Lost(loss) => self.lose(loss),
+            Forwarded::Refused(refused) => self.end(End::Own(Reason::BadRequest(refused))),
+            Forwarded::Cut => self.end(End::Own(Reason::Cut)),
+            Forwarded::Unreachable(loss) => self.turn_back(lease, loss),
+        }
+    }
+
+    /// Nobody whom the lease stands for can be reached.
+    fn turn_back(mut self: Box<Self>, lease: Lease, loss: Loss) -> Step {
+        let (app, gate) = (lease.app().clone(), lease.release().gate_id);
+        drop(lease);
+        if !app.settings.config.hold.when_down {
+            return self.lose(loss);
+        }
+        let entry = self.come_back(&app, gate);
+        self.heed(entry)
+    }
+
     /// Nobody behind the gate can be reached: back to the front of the queue, or on with a newer table.
-    fn come_back(&mut self, routed: &Routed, gate: GateId) -> Entry {
-        let app = routed.app();
+    fn come_back(&mut self, app: &App, gate: GateId) -> Entry {
         let admitted = self.account.take_admitted();
         let (entry, shut) = door::come_back(&app.door, admitted, gate.0, &self.exchange);
         if shut {
@@ -224,69 +242,93 @@ impl Traveller {
         entry
     }
 
-    /// Does what the door says; `Ok` is to try again. Boxed where it is called: the room for waiting is not needed by
-    /// those who do not wait.
-    async fn at_the_door(&mut self, entry: Entry) -> Result<(), Reason> {
+    fn heed(self: Box<Self>, entry: Entry) -> Step {
         match entry {
-            Entry::Open => Ok(()),
-            Entry::Refused(reason) => Err(Reason::Shed(reason)),
-            Entry::HeldProbe => Err(Reason::HeldProbe),
-            Entry::Wait(ticket) => match self.wait(ticket).await {
-                Turn::Admitted(admitted) => {
-                    self.account.admit(admitted);
-                    Ok(())
-                }
-                Turn::Shed(reason) => Err(Reason::Shed(reason)),
-            },
+            Entry::Open => self.route(),
+            Entry::Wait(ticket) => self.wait(ticket),
+            Entry::Refused(reason) => self.end(End::Own(Reason::Shed(reason))),
+            Entry::HeldProbe => self.end(End::Own(Reason::HeldProbe)),
         }
     }
 
-    /// Waits for the ticket's turn: parked if the connection can be taken apart, else in place.
-    async fn wait(&mut self, ticket: Ticket) -> Turn<Cause> {
+    fn wait(mut self: Box<Self>, ticket: Ticket) -> Step {
+        let waiting = Waiting::new(ticket, &self.conn.worker.waking);
+        if self.conn.is_http1() {
+            Step::Later(Box::pin(self.wait_on_connection(waiting)))
+        } else {
+            // At once: what comes in one buffer is to be small before the next buffer is read.
+            let fields = self.exchange.pack();
+            Step::Later(Box::pin(self.wait_on_stream(waiting, fields)))
+        }
+    }
+
+    /// Parked if the connection can be taken apart, else in place.
+    async fn wait_on_connection(mut self: Box<Self>, waiting: Waiting) -> Step {
         if self.exchange.is_parkable() && self.conn.can_park() {
-            let received = self.exchange.received;
-            let empty = Account::open(self.conn.worker.clone(), received);
-            let account = std::mem::replace(&mut self.account, empty);
-            let parked = Parked::new(ticket, &mut self.exchange, account);
-            self.conn.park(parked);
+            self.park(waiting);
             // The connection step drops this future with the rest of hyper's connection.
             return std::future::pending().await;
         }
         let since = clock::now();
-        let turn = if self.conn.is_http1() {
-            let Some(turn) = watch::in_place(ticket, &self.conn).await else {
+        match Box::pin(waiting.in_place(&self.conn)).await {
+            Some(turn) => self.waited(since, turn),
+            None => {
                 self.conn.client_left();
-                return std::future::pending().await;
-            };
-            turn
-        } else {
-            let Exchange { head, body, .. } = &mut self.exchange;
-            let fields = Fields::take(&mut head.headers);
-            let turn = watch::in_stream(ticket, body.as_mut(), &self.conn.worker.waking).await;
-            head.headers = fields.restore().unwrap_or_default();
-            turn
-        };
+                std::future::pending().await
+            }
+        }
+    }
+
+    async fn wait_on_stream(mut self: Box<Self>, waiting: Waiting, fields: Fields) -> Step {
+        let since = clock::now();
+        let turn = waiting.in_stream(self.exchange.body.as_mut()).await;
+        self.exchange.unpack(fields);
+        self.waited(since, turn)
+    }
+
+    fn waited(mut self: Box<Self>, since: Duration, turn: Turn<Cause>) -> Step {
         let waited = clock::now().saturating_sub(since);
         self.exchange.held += waited;
         self.account.held(waited);
-        turn
+        match self.take_turn(turn) {
+            Some(end) => self.end(end),
+            None => self.route(),
+        }
     }
 
-    fn lose(&self, loss: Loss) -> End {
+    fn park(&mut self, waiting: Waiting) {
+        let empty = Account::open(self.conn.worker.clone(), self.account.received());
+        let account = std::mem::replace(&mut self.account, empty);
+        self.conn
+            .park(Parked::new(waiting, &mut self.exchange, account));
+    }
+
+    fn take_turn(&mut self, turn: Turn<Cause>) -> Option<End> {
+        match turn {
+            Turn::Admitted(admitted) => {
+                self.account.admit(admitted);
+                None
+            }
+            Turn::Shed(reason) => Some(End::Own(Reason::Shed(reason))),
+        }
+    }
+
+    fn lose(self: Box<Self>, loss: Loss) -> Step {
         self.account.lost(loss);
-        End::Own(Reason::Lost(loss))
+        self.end(End::Own(Reason::Lost(loss)))
     }
 
     /// What the client gets. Whoever is refused before its body was read cannot use the connection again: hyper closes it.
-    fn end(self: Box<Self>, end: End, has_body: bool) -> Response<AnswerBody> {
-        let is_http1 = self.conn.is_http1();
+    fn end(self: Box<Self>, end: End) -> Step {
+        let (is_http1, had_body) = (self.conn.is_http1(), self.exchange.had_body);
         let is_stopping = self.conn.worker.stop.is_stopping();
         let answer = self.answer(end);
-        let unread = has_body && answer.body().is_own();
-        if unread || is_stopping {
-            return last(answer, is_http1);
-        }
-        answer
+        let unread = had_body && answer.body().is_own();
+        Step::Ended(if unread || is_stopping {
+            last(answer, is_http1)
+        } else {
+            answer
+        })
     }
 
     fn answer(self: Box<Self>, end: End) -> Response<AnswerBody> {
@@ -294,7 +336,7 @@ impl Traveller {
             End::App(answered) => self.pass_on(answered),
             End::Own(reason) => {
                 let https = (reason == Reason::HttpsOnly).then(|| self.https());
-                let mut answer = own(&self.conn, self.account, self.accept.as_ref(), reason);
+                let mut answer = own(&self.conn, self.account, self.exchange.wants_json, reason);
                 if let Some(Ok(location)) = https {
                     answer.headers_mut().insert(header::LOCATION, location);
                 }
@@ -337,12 +379,12 @@ impl Traveller {
 /// Our own answer.
 fn own(
     conn: &Rc<Conn>,
-    mut account: Account,
-    accept: Option<&HeaderValue>,
+    mut account: Box<Account>,
+    json: bool,
     reason: Reason,
 ) -> Response<AnswerBody> {
     account.refused(reason);
-    let response = answer::answer(reason, accept);
+    let response = answer::answer(reason, json);
     response.map(|content| AnswerBody::own(content, account, conn.clone()))
 }
 

@@ -20,7 +20,7 @@ use crate::upstream::Checkout;
 pub(crate) struct AnswerBody {
     content: Content,
     /// Elsewhere when the answer begins a tunnel.
-    account: Option<Account>,
+    account: Option<Box<Account>>,
     /// Tells the connection that the answer has ended.
     done: Done,
 }
@@ -51,7 +51,7 @@ impl Drop for Done {
 }
 
 impl AnswerBody {
-    pub(crate) fn own(content: Bytes, account: Account, conn: Rc<Conn>) -> Self {
+    pub(crate) fn own(content: Bytes, account: Box<Account>, conn: Rc<Conn>) -> Self {
         let content = Content::Own((!content.is_empty()).then_some(content));
         Self {
             content,
@@ -77,7 +77,7 @@ impl AnswerBody {
     pub(crate) fn of_app(
         incoming: Incoming,
         flight: Flight,
-        account: Account,
+        account: Box<Account>,
         conn: Rc<Conn>,
     ) -> Self {
         let mut flight = Some(flight);

@@ -15,7 +15,6 @@ use tokio::net::TcpStream;
 use crate::account::Account;
 use crate::body::Upload;
 use crate::clock;
-use crate::door::Ticket;
 use crate::exchange::Exchange;
 use crate::http2;
 use crate::io::{Activity, Doing};
@@ -23,12 +22,13 @@ use crate::listen::Front;
 use crate::peer::Peer;
 use crate::tls::Secured;
 use crate::tunnel::Tunnel;
+use crate::watch::Waiting;
 use crate::worker::Worker;
 
 /// What the requests of one connection share.
 pub(crate) struct Conn {
     pub(crate) worker: Rc<Worker>,
-    peer: Peer,
+    peer: Rc<Peer>,
     pub(super) activity: Rc<Activity>,
     pub(super) socket: RefCell<Weak<RefCell<Secured>>>,
     front: Arc<Front>,
@@ -66,7 +66,7 @@ pub(super) struct Due {
 
 /// A request that waits apart from hyper's connection.
 pub(crate) struct Parked {
-    pub(super) ticket: Ticket,
+    pub(super) waiting: Waiting,
     /// As text, to be parsed once more.
     pub(super) head: BytesMut,
     /// Holds what hyper has read ahead of the body.
@@ -82,24 +82,22 @@ pub(crate) struct Resumed {
 
 /// What a request was before it waited.
 pub(crate) struct Kept {
-    pub(crate) received: Duration,
     pub(crate) held: Duration,
     pub(crate) sent: u32,
-    pub(crate) account: Account,
+    pub(crate) account: Box<Account>,
 }
 
 impl Parked {
-    pub(crate) fn new(ticket: Ticket, exchange: &mut Exchange, account: Account) -> Self {
+    pub(crate) fn new(waiting: Waiting, exchange: &mut Exchange, account: Box<Account>) -> Self {
         let head = exchange.serialize_head();
         let body = exchange.take().1;
         let kept = Kept {
-            received: exchange.received,
             held: exchange.held,
             sent: exchange.sent,
             account,
         };
         Self {
-            ticket,
+            waiting,
             head,
             body,
             kept: Box::new(kept),
@@ -108,7 +106,7 @@ impl Parked {
 }
 
 impl Conn {
-    pub(super) fn new(worker: Rc<Worker>, front: Arc<Front>, peer: Peer) -> Self {
+    pub(super) fn new(worker: Rc<Worker>, front: Arc<Front>, peer: Rc<Peer>) -> Self {
         Self {
             worker,
             front,

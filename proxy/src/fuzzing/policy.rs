@@ -6,7 +6,6 @@ use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::pin::Pin;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use bytes::Bytes;
 use holdfast_config::Limits;
@@ -85,13 +84,7 @@ fn hear(
 }
 
 fn exchange(request: Request<Incoming>, from: &str) -> Result<Exchange, Refused> {
-    Exchange::new(
-        request,
-        &peer(from),
-        &trusted(),
-        &Limits::default(),
-        Duration::ZERO,
-    )
+    Exchange::new(request, &peer(from), &trusted(), &Limits::default())
 }
 
 async fn pass(request: Request<Incoming>, from: &str) -> Outcome {

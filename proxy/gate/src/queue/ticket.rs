@@ -16,7 +16,8 @@ use super::{Admission, Place, Queue, Reason, Room};
 pub struct Ticket<C: Copy> {
     queue: Arc<Queue<C>>,
     place: Place,
-    stay: Stay,
+    arrived: Duration,
+    deadline: Duration,
     /// Whether the queue has forgotten it.
     over: bool,
 }
@@ -48,7 +49,8 @@ impl<C: Copy> Ticket<C> {
         Self {
             queue,
             place,
-            stay,
+            arrived: stay.arrived,
+            deadline: stay.deadline,
             over: false,
         }
     }
@@ -109,12 +111,12 @@ impl<C: Copy> Ticket<C> {
 
     /// When its wait must end: its arrival plus `max_wait`, as it was then. A request that comes back keeps it.
     pub fn deadline(&self) -> Duration {
-        self.stay.deadline
+        self.deadline
     }
 
     /// When it began to wait, for the first time.
     pub fn arrived(&self) -> Duration {
-        self.stay.arrived
+        self.arrived
     }
 
     /// Where it stands.
@@ -141,7 +143,8 @@ impl<C: Copy> fmt::Debug for Ticket<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Ticket")
             .field("place", &self.place)
-            .field("stay", &self.stay)
+            .field("arrived", &self.arrived)
+            .field("deadline", &self.deadline)
             .finish_non_exhaustive()
     }
 }

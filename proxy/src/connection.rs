@@ -70,7 +70,7 @@ pub(crate) async fn run(accepted: Accepted, worker: Rc<Worker>) {
         Err(error) => return tracing::debug!(%client, %error, "no handshake"),
     };
     let conn = Rc::new(Conn::new(worker, front, peer.into()));
-    let Ok(version) = version(&mut stream, first, conn.front().limits.head).await else {
+    let Ok(version) = version(&mut stream, first, &conn).await else {
         return Box::pin(linger::close(stream)).await;
     };
     let (is_http2, mut read) = version;
@@ -162,14 +162,22 @@ async fn within<T>(
 
 /// Whether the client speaks HTTP/2, agreed on in the handshake or known to it before; and the octets read to find out.
 /// An error: it says nothing.
-async fn version(stream: &mut Secured, first: Bytes, limit: Duration) -> io::Result<(bool, Bytes)> {
-    if let Some(agreed) = stream.agreed_on_http2() {
-        return Ok((agreed, first));
-    }
+async fn version(stream: &mut Secured, first: Bytes, conn: &Conn) -> io::Result<(bool, Bytes)> {
+    let limit = conn.front().limits.head;
+    let agreed = stream.agreed_on_http2();
+    let first = match agreed {
+        Some(true) => return Ok((true, first)),
+        // A handshake is no request yet: as above, nothing is built for one who does not ask.
+        Some(false) => {
+            let first = within(limit, &conn.worker, read_some(stream)).await;
+            first.unwrap_or_default()
+        }
+        None => first,
+    };
     if first.is_empty() {
         return Err(io::ErrorKind::UnexpectedEof.into());
     }
-    if !first.starts_with(&http2::PREFACE[..1]) {
+    if agreed.is_some() || !first.starts_with(&http2::PREFACE[..1]) {
         return Ok((false, first));
     }
     let mut read = BytesMut::from(first);

@@ -19,6 +19,7 @@ mod place;
 mod room;
 mod state;
 mod ticket;
+mod unseen;
 mod wakes;
 
 use std::fmt;

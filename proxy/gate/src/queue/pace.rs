@@ -13,7 +13,7 @@ const GROWTH_EVERY: Duration = Duration::from_millis(100);
 /// The same while the app answers ever slower. More would not help it; but the door must open some time.
 const GROWTH_UNEASY: Duration = Duration::from_secs(1);
 /// How soon after another call [`Queue::pace`](super::Queue::pace) may ask to be called.
-const TICK_MIN: Duration = Duration::from_millis(5);
+pub(super) const TICK_MIN: Duration = Duration::from_millis(5);
 /// How much of what a late tick has missed is caught up.
 const CATCH_UP: Duration = Duration::from_millis(100);
 /// A rate doubles at most so often; by then it is beyond what a machine can take.

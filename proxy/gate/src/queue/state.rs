@@ -19,8 +19,9 @@ use std::time::Duration;
 
 use super::counts::Tally;
 use super::line::{Line, Stay};
-use super::pace::Pace;
+use super::pace::{Pace, TICK_MIN};
 use super::place::Numbers;
+use super::unseen::Unseen;
 use super::{Arrival, Bounds, Counts, Place, Reason};
 
 pub(super) struct State<C> {
@@ -49,7 +50,7 @@ enum Door {
     Open,
     Held,
     GivenUp,
-    Releasing(Pace),
+    Releasing(Pace, Unseen),
 }
 
 /// How a wait ended, unless its owner ended it.
@@ -142,7 +143,7 @@ impl<C: Copy> State<C> {
     pub(super) fn shut_for(&self) -> u16 {
         match self.door {
             Door::Open => 0,
-            Door::Held | Door::GivenUp | Door::Releasing(_) => self.methods,
+            Door::Held | Door::GivenUp | Door::Releasing(..) => self.methods,
         }
     }
 
@@ -172,12 +173,12 @@ impl<C: Copy> State<C> {
     pub(super) fn release(&mut self, running_before: u32, after: &mut After) {
         match self.door {
             Door::Open => after.opened = true,
-            Door::Releasing(_) => {}
+            Door::Releasing(..) => {}
             Door::Held | Door::GivenUp => {
                 let behind = self.numbers.next_arrival();
                 let pace = Pace::new(self.bounds.rate, running_before, behind, self.clock);
                 self.round += 1;
-                self.door = Door::Releasing(pace);
+                self.door = Door::Releasing(pace, Unseen::new(self.clock));
             }
         }
     }
@@ -193,7 +194,7 @@ impl<C: Copy> State<C> {
         while let Some(place) = self.next_turn() {
             self.admit(place, after);
         }
-        if matches!(self.door, Door::Releasing(_)) && self.line.len() == 0 {
+        if matches!(self.door, Door::Releasing(..)) && self.line.len() == 0 {
             self.door = Door::Open;
             self.cause = None;
             after.opened = true;
@@ -201,11 +202,13 @@ impl<C: Copy> State<C> {
     }
 
     fn next_turn(&mut self) -> Option<Place> {
-        let Door::Releasing(pace) = &mut self.door else {
+        let Door::Releasing(pace, unseen) = &mut self.door else {
             return None;
         };
         let head = self.line.head()?;
-        pace.take_turn(head, self.clock).then_some(head)
+        let is_turn =
+            unseen.admits(self.called.len(), self.clock) && pace.take_turn(head, self.clock);
+        is_turn.then_some(head)
     }
 
     fn admit(&mut self, place: Place, after: &mut After) {
@@ -233,7 +236,12 @@ impl<C: Copy> State<C> {
     /// When to look again, while releasing.
     pub(super) fn next_look(&self) -> Option<Duration> {
         match &self.door {
-            Door::Releasing(pace) => Some(pace.next_look(self.clock)),
+            Door::Releasing(pace, unseen) => {
+                let patience = unseen.patience(self.called.len());
+                let patience = patience.map(|until| until.saturating_sub(self.clock).max(TICK_MIN));
+                let look = pace.next_look(self.clock);
+                Some(patience.map_or(look, |patience| patience.min(look)))
+            }
             Door::Open | Door::Held | Door::GivenUp => None,
         }
     }
@@ -327,7 +335,7 @@ impl<C: Copy> State<C> {
     fn shut_behind(&mut self, epoch: u64, cause: C, method: u16) -> bool {
         let kept = match self.door {
             Door::Held | Door::GivenUp => self.methods & method != 0,
-            Door::Open | Door::Releasing(_) => false,
+            Door::Open | Door::Releasing(..) => false,
         };
         let shuts = epoch >= self.epoch && !kept;
         if shuts {
@@ -378,7 +386,7 @@ impl<C: Copy> State<C> {
     // ---- those who wait
 
     pub(super) fn look(&mut self, place: Place, waker: &Waker, after: &mut After) -> Look {
-        if let Some(called) = self.called.remove(&place) {
+        if let Some(called) = self.take_call(place) {
             return Look::Over(called);
         }
         if let Some(waiting) = self.line.get_mut(place)
@@ -390,6 +398,16 @@ impl<C: Copy> State<C> {
             after.dropped = waiting.waker.replace(waker.clone());
         }
         Look::NotYet
+    }
+
+    fn take_call(&mut self, place: Place) -> Option<Called> {
+        let called = self.called.remove(&place);
+        if let Door::Releasing(_, unseen) = &mut self.door
+            && called.is_some()
+        {
+            unseen.looked(self.clock);
+        }
+        called
     }
 
     /// The one who waits at `place` brings so many octets more.
@@ -405,7 +423,7 @@ impl<C: Copy> State<C> {
         after: &mut After,
     ) -> Option<Called> {
         let Some(waiting) = self.line.remove(place) else {
-            return self.called.remove(&place);
+            return self.take_call(place);
         };
         let waited = self.clock.saturating_sub(waiting.stay.arrived);
         match leaving {
@@ -446,8 +464,8 @@ impl<C: Copy> State<C> {
 
     fn pace_of(&mut self, round: u64) -> Option<&mut Pace> {
         match &mut self.door {
-            Door::Releasing(pace) if round == self.round => Some(pace),
-            Door::Open | Door::Held | Door::GivenUp | Door::Releasing(_) => None,
+            Door::Releasing(pace, _) if round == self.round => Some(pace),
+            Door::Open | Door::Held | Door::GivenUp | Door::Releasing(..) => None,
         }
     }
 

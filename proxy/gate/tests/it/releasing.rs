@@ -234,6 +234,52 @@ fn sleep_on(ticket: &mut Ticket<Cause>) -> std::sync::Arc<Sleeper> {
     sleeper
 }
 
+/// How many of them have been woken and have not looked since.
+fn woken(sleepers: &[std::sync::Arc<Sleeper>]) -> usize {
+    sleepers.iter().filter(|task| task.woken() > 0).count()
+}
+
+#[test]
+fn a_release_does_not_run_ahead_of_those_who_look() {
+    let door = Door::held(bounds());
+    let mut line = door.line(100);
+    let sleepers: Vec<_> = line.iter_mut().map(sleep_on).collect();
+    door.release(1_000);
+    assert_eq!(woken(&sleepers), 32, "so many are told at first");
+    let mut gone = Vec::new();
+    for (ticket, looked) in line.iter_mut().zip(1..=68) {
+        gone.push(admitted(ticket));
+        assert_eq!(
+            woken(&sleepers),
+            32 + looked,
+            "and one more for each who looks"
+        );
+    }
+    assert!(door.is_open());
+}
+
+#[test]
+fn who_does_not_look_is_waited_for_for_a_tenth_of_a_second() {
+    let mut door = Door::held(bounds());
+    let mut line = door.line(200);
+    let sleepers: Vec<_> = line.iter_mut().map(sleep_on).collect();
+    door.release(1_000);
+    door.wait(ms(99));
+    assert_eq!(
+        door.queue.pace(door.now),
+        Some(ms(5)),
+        "it will be looked at again"
+    );
+    assert_eq!(woken(&sleepers), 32);
+    let mut told = Vec::new();
+    for _ in 0..3 {
+        door.wait(ms(100));
+        door.queue.pace(door.now);
+        told.push(woken(&sleepers));
+    }
+    assert_eq!(told, [64, 128, 200]);
+}
+
 #[test]
 fn a_hold_stops_a_release_and_the_next_one_starts_anew() {
     let mut door = Door::held(bounds());

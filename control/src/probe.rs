@@ -4,7 +4,6 @@ mod ask;
 mod grpc;
 
 use std::fmt;
-use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -117,7 +116,7 @@ pub(crate) async fn watch(
 ) {
     let mut failures: u32 = 0;
     // Many begin at the same moment, when the daemon starts or after a swap. They do not go on in step.
-    let mut pause = interval.mul_f64(random_share());
+    let mut pause = interval.mul_f64(fastrand::f64());
     if has_passed {
         sleep(pause).await;
         pause = interval;
@@ -140,12 +139,6 @@ pub(crate) async fn watch(
         }
         sleep_until(next).await;
     }
-}
-
-/// From 0 to 1, evenly.
-#[allow(clippy::cast_precision_loss, reason = "any share will do")]
-fn random_share() -> f64 {
-    RandomState::new().build_hasher().finish() as f64 / u64::MAX as f64
 }
 
 #[cfg(test)]

@@ -1,7 +1,6 @@
 //! The steps that read and write fields: what is let in, what the app gets, what the client gets.
 
 use std::net::{IpAddr, Ipv4Addr};
-use std::time::Duration;
 
 use bytes::Bytes;
 use holdfast_config::{App, Limits};

@@ -64,13 +64,19 @@ impl Drop for Built {
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
+/// Of this thread's heap, and of the C library's, where the cryptography has its own.
 #[expect(
     unsafe_code,
-    reason = "the call is a C library's, and has no safe form"
+    reason = "the calls are C libraries', and have no safe form"
 )]
 fn collect() {
     // SAFETY: it may be called at any time by any thread, takes a word and touches no memory in use.
     unsafe { libmimalloc_sys::mi_collect(true) };
+    // SAFETY: as above.
+    #[cfg(target_env = "gnu")]
+    unsafe {
+        libc::malloc_trim(0)
+    };
 }
 
 #[cfg(test)]

@@ -242,6 +242,27 @@ async fn a_request_over_tls_is_held_and_goes_on() {
 }
 
 #[tokio::test]
+async fn who_shakes_hands_has_as_long_to_ask_as_anybody_else() {
+    let authority = Authority::new();
+    authority.issue("shop", "shop.test");
+    let app = App::start("a").await;
+    let limits = "[limits]\nhead = \"2s\"";
+    let daemon = daemon(&app, &format!("{}\n{limits}", authority.tls(&["shop"], "")));
+    let connect = || shake(&daemon, authority.client(None), "shop.test");
+    let (mut silent, mut slow) = (connect().await.unwrap(), connect().await.unwrap());
+    slow.write_all(b"GET").await.unwrap();
+    slow.flush().await.unwrap();
+    let rest = b" / HTTP/1.1\r\nHost: shop.test\r\nConnection: close\r\n\r\n";
+    slow.write_all(rest).await.unwrap();
+    let mut answer = String::new();
+    slow.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    let mut said = String::new();
+    let ended = tokio::time::timeout(PATIENCE, silent.read_to_string(&mut said)).await;
+    assert_eq!(ended.unwrap().unwrap(), 0, "closed without a word: {said}");
+}
+
+#[tokio::test]
 async fn a_held_client_that_leaves_a_tls_connection_frees_its_place() {
     let authority = Authority::new();
     authority.issue("shop", "shop.test");

@@ -31,8 +31,8 @@ pub(crate) struct Cli {
     /// 1000; 20; 12]
     #[arg(long, value_name = "N")]
     count: Option<usize>,
-    /// Only these ways of asking, in `held` [default: all]
-    #[arg(long, value_enum, value_name = "KIND")]
+    /// Only these ways of asking, in `held`
+    #[arg(long, value_enum, value_name = "KIND", default_values_t = lean::Kind::ALL)]
     kind: Vec<lean::Kind>,
     /// Where to write SCENARIO.html and SCENARIO.json
     #[arg(long, value_name = "DIR")]
@@ -135,20 +135,13 @@ impl Cli {
         vec![one]
     }
 
-    fn kinds(&self) -> Vec<lean::Kind> {
-        match self.kind[..] {
-            [] => lean::Kind::ALL.to_vec(),
-            ref some => some.to_vec(),
-        }
-    }
-
     pub(crate) fn options(&self, scenario: Scenario) -> Options {
         let mut options = Options {
             seconds: self.seconds,
             rate: self.rate,
             seed: self.seed.unwrap_or_else(|| fastrand::u64(..)),
             count: self.count,
-            kinds: self.kinds(),
+            kinds: self.kind.clone(),
             holdfast: self.holdfast.clone(),
             swapctl: self.swapctl.clone(),
             keep: self.keep.as_ref().map(|it| it.join(scenario.to_string())),

@@ -69,11 +69,6 @@ impl Account {
         self.routed = Some(routed.clone());
     }
 
-    /// When its request had come.
-    pub(crate) fn received(&self) -> Duration {
-        self.received
-    }
-
     /// It has waited so long.
     pub(crate) fn held(&mut self, waited: Duration) {
         self.held += waited;

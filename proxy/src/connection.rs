@@ -62,7 +62,7 @@ pub(crate) async fn run(accepted: Accepted, worker: Rc<Worker>) {
     let Some(peer) = peer::meet(&mut stream, client, &front, &worker).await else {
         return;
     };
-    // Boxed, as every other step is: most are over when a request waits or none is there, and all would have room for them.
+    // Boxed: it is over when a request waits, which would have room for it.
     let (mut stream, first) = match Box::pin(enter(stream, &front, &worker)).await {
         Ok(Some(entered)) => entered,
         Ok(None) => return tracing::debug!(%client, "an ACME authority is answered"),
@@ -71,14 +71,14 @@ pub(crate) async fn run(accepted: Accepted, worker: Rc<Worker>) {
     };
     let conn = Rc::new(Conn::new(worker, front, peer.into()));
     let Ok(version) = version(&mut stream, first, &conn).await else {
-        return Box::pin(linger::close(stream)).await;
+        return linger::close(stream).await;
     };
     let (is_http2, mut read) = version;
     // So many octets of it had been let in before.
     let mut known = 0;
     if is_http2 {
         let stream = Box::pin(serve_http2(&conn, stream, read, client)).await;
-        return Box::pin(linger::close(stream)).await;
+        return linger::close(stream).await;
     }
     loop {
         let (ended, back) = Box::pin(serve(&conn, stream, read, known)).await;
@@ -115,7 +115,7 @@ pub(crate) async fn run(accepted: Accepted, worker: Rc<Worker>) {
     }
     match stream {
         Secured::Plain(tcp) if conn.is_silent() && !linger::has_unread(&tcp) => drop(tcp),
-        stream => Box::pin(linger::close(stream)).await,
+        stream => linger::close(stream).await,
     }
 }
 

@@ -10,7 +10,6 @@ use http::{Request, Version, header};
 use http_body::Body;
 use hyper::body::Incoming;
 
-use crate::answer;
 use crate::body::Upload;
 use crate::fields::Fields;
 use crate::fronts::Origin;
@@ -44,9 +43,10 @@ impl Exchange {
         peer: &Peer,
         trusted: &Trusted,
         limits: &Limits,
+        wants_json: bool,
     ) -> Result<Self, Refused> {
         let (head, body) = request.into_parts();
-        Self::of(head, Upload::of(body), peer, trusted, limits)
+        Self::of(head, Upload::of(body), peer, trusted, limits, wants_json)
     }
 
     /// The same of a head and a body that no connection has brought.
@@ -56,9 +56,9 @@ impl Exchange {
         peer: &Peer,
         trusted: &Trusted,
         limits: &Limits,
+        wants_json: bool,
     ) -> Result<Self, Refused> {
         let had_body = body.is_some();
-        let wants_json = answer::is_json_accepted(&head.headers);
         let facts = policy::check(&mut head, had_body, limits)?;
         let origin = Origin::of(&head.headers, peer, trusted);
         let version = std::mem::replace(&mut head.version, Version::HTTP_11);

@@ -2,6 +2,7 @@
 //! that was on its way.
 
 use std::os::fd::AsFd;
+use std::pin::Pin;
 use std::time::Duration;
 
 use tokio::io::AsyncWriteExt;
@@ -12,8 +13,13 @@ use crate::tls::Secured;
 /// How long a client may take to close its side.
 const LINGER_MAX: Duration = Duration::from_secs(2);
 
-/// Ends our side, then reads and drops what still comes until the client ends its own.
-pub(crate) async fn close(mut stream: Secured) {
+/// Ends our side, then reads and drops what still comes until the client ends its own. Boxed: every connection comes to this,
+/// and has no room for it before.
+pub(crate) fn close(stream: Secured) -> Pin<Box<impl Future<Output = ()>>> {
+    Box::pin(end(stream))
+}
+
+async fn end(mut stream: Secured) {
     if stream.shutdown().await.is_err() {
         return;
     }

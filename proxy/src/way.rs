@@ -76,7 +76,7 @@ fn begin(conn: Rc<Conn>, request: Request<Incoming>) -> Step {
         trusted, limits, ..
     } = conn.front();
     let json = answer::is_json_accepted(request.headers());
-    match Exchange::new(request, conn.peer(), trusted, limits) {
+    match Exchange::new(request, conn.peer(), trusted, limits, json) {
         Ok(exchange) => {
             let Facts {
                 close, websocket, ..
@@ -242,6 +242,7 @@ impl Traveller {
         entry
     }
 
+    /// What follows from the door's word.
     fn heed(self: Box<Self>, entry: Entry) -> Step {
         match entry {
             Entry::Open => self.route(),
@@ -251,6 +252,7 @@ impl Traveller {
         }
     }
 
+    /// As small as may be: whoever waits may be one of many thousands.
     fn wait(mut self: Box<Self>, ticket: Ticket) -> Step {
         let waiting = Waiting::new(ticket, &self.conn.worker.waking);
         if self.conn.is_http1() {
@@ -263,7 +265,7 @@ impl Traveller {
     }
 
     /// Parked if the connection can be taken apart, else in place.
-    async fn wait_on_connection(mut self: Box<Self>, waiting: Waiting) -> Step {
+    async fn wait_on_connection(self: Box<Self>, waiting: Waiting) -> Step {
         if self.exchange.is_parkable() && self.conn.can_park() {
             self.park(waiting);
             // The connection step drops this future with the rest of hyper's connection.
@@ -296,11 +298,13 @@ impl Traveller {
         }
     }
 
-    fn park(&mut self, waiting: Waiting) {
-        let empty = Account::open(self.conn.worker.clone(), self.account.received());
-        let account = std::mem::replace(&mut self.account, empty);
-        self.conn
-            .park(Parked::new(waiting, &mut self.exchange, account));
+    fn park(self: Box<Self>, waiting: Waiting) {
+        let Self {
+            conn,
+            account,
+            exchange,
+        } = *self;
+        conn.park(Parked::new(waiting, exchange, account));
     }
 
     fn take_turn(&mut self, turn: Turn<Cause>) -> Option<End> {

@@ -46,7 +46,7 @@ impl Rewriting {
         let nobody = Trusted::new(&[]);
         let client = Peer::new(IpAddr::V4(Ipv4Addr::LOCALHOST), &nobody);
         let limits = Limits::default();
-        let exchange = Exchange::of(head, None, &client, &nobody, &limits);
+        let exchange = Exchange::of(head, None, &client, &nobody, &limits, false);
         let exchange = exchange.unwrap_or_else(|refused| panic!("{refused:?}"));
         Self {
             head: exchange.head.clone(),

@@ -88,9 +88,8 @@ pub(crate) struct Kept {
 }
 
 impl Parked {
-    pub(crate) fn new(waiting: Waiting, exchange: &mut Exchange, account: Box<Account>) -> Self {
+    pub(crate) fn new(waiting: Waiting, exchange: Exchange, account: Box<Account>) -> Self {
         let head = exchange.serialize_head();
-        let body = exchange.take().1;
         let kept = Kept {
             held: exchange.held,
             sent: exchange.sent,
@@ -99,7 +98,7 @@ impl Parked {
         Self {
             waiting,
             head,
-            body,
+            body: exchange.body,
             kept: Box::new(kept),
         }
     }

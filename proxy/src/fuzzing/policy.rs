@@ -84,7 +84,7 @@ fn hear(
 }
 
 fn exchange(request: Request<Incoming>, from: &str) -> Result<Exchange, Refused> {
-    Exchange::new(request, &peer(from), &trusted(), &Limits::default())
+    Exchange::new(request, &peer(from), &trusted(), &Limits::default(), false)
 }
 
 async fn pass(request: Request<Incoming>, from: &str) -> Outcome {

@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use super::counts::Tally;
 use super::line::{Line, Stay};
-use super::pace::{Pace, TICK_MIN};
+use super::pace::Pace;
 use super::place::Numbers;
 use super::unseen::Unseen;
 use super::{Arrival, Bounds, Counts, Place, Reason};
@@ -237,10 +237,8 @@ impl<C: Copy> State<C> {
     pub(super) fn next_look(&self) -> Option<Duration> {
         match &self.door {
             Door::Releasing(pace, unseen) => {
-                let patience = unseen.patience(self.called.len());
-                let patience = patience.map(|until| until.saturating_sub(self.clock).max(TICK_MIN));
-                let look = pace.next_look(self.clock);
-                Some(patience.map_or(look, |patience| patience.min(look)))
+                let patience = unseen.next_look(self.called.len(), self.clock);
+                Some(pace.next_look(self.clock).min(patience))
             }
             Door::Open | Door::Held | Door::GivenUp => None,
         }

@@ -5,6 +5,8 @@
 
 use std::time::Duration;
 
+use super::pace::TICK_MIN;
+
 /// So many may have been called and not have looked yet: enough for every thread to have one at hand.
 const FIRST: usize = 32;
 /// Whoever does not look for so long has lost its place in the order, and nobody else waits for it.
@@ -28,10 +30,10 @@ impl Unseen {
 
     /// Whether one more may be called while so many have not looked.
     pub(super) fn admits(&mut self, unseen: usize, now: Duration) -> bool {
-        let Some(patience) = self.patience(unseen) else {
+        if unseen < self.max {
             return true;
-        };
-        let is_over = now >= patience;
+        }
+        let is_over = now >= self.patience();
         if is_over {
             // Twice as many: the end comes in bounded time, whoever looks.
             self.max = self.max.saturating_mul(2);
@@ -45,8 +47,15 @@ impl Unseen {
         self.since = now;
     }
 
-    /// Until when those who have not looked are waited for, if they are so many.
-    pub(super) fn patience(&self, unseen: usize) -> Option<Duration> {
-        (unseen >= self.max).then(|| self.since + PATIENCE)
+    /// When to look again, as far as those who have not looked are concerned.
+    pub(super) fn next_look(&self, unseen: usize, now: Duration) -> Duration {
+        if unseen < self.max {
+            return Duration::MAX;
+        }
+        self.patience().saturating_sub(now).max(TICK_MIN)
+    }
+
+    fn patience(&self) -> Duration {
+        self.since + PATIENCE
     }
 }

@@ -91,6 +91,12 @@ impl Kind {
         self != Self::Puma
     }
 
+    /// Whether it takes a chunked body wherever its reads end. Puma 5.6 answers 400 and resets the connection if 4 KiB or
+    /// more come in one read that ends within a line of a chunk's length: <https://github.com/puma/puma/issues/3337>.
+    pub(crate) fn takes_any_chunks(self) -> bool {
+        self != Self::Puma
+    }
+
     /// The program as it is to be started: Python with its packages is not the one of the system.
     fn path(self) -> PathBuf {
         match self {

@@ -2,7 +2,7 @@
 //! with wrk as the judge.
 
 use holdfast_load::clock::Moment;
-use holdfast_load::load::Load;
+use holdfast_load::load::{Load, Plan};
 use holdfast_load::report::Report;
 use holdfast_load::verdict::Verdict;
 
@@ -41,7 +41,7 @@ struct Play {
 impl Play {
     /// Swaps of either kind, under the strict load.
     async fn told(&mut self) -> Result<(), Trouble> {
-        let load = Load::start(self.stage.plan(RATE))?;
+        let load = Load::start(self.plan())?;
         let part = self.stage.options.seconds(12) / 6;
         steady(part).await;
         let mut promotes = Vec::new();
@@ -109,7 +109,7 @@ impl Play {
 
     /// Restarted, then killed, and nobody tells the proxy.
     async fn untold(mut self) -> Result<Report, Trouble> {
-        let load = Load::start(self.stage.plan(RATE))?;
+        let load = Load::start(self.plan())?;
         let part = self.stage.options.seconds(12) / 4;
         steady(part).await;
         let again = self.next(&self.app.release.clone(), Some(&self.app));
@@ -164,6 +164,14 @@ impl Play {
         });
         self.app = next?;
         promoted
+    }
+
+    fn plan(&self) -> Plan {
+        let mut plan = self.stage.plan(RATE);
+        if !self.first.kind.takes_any_chunks() {
+            plan.mix.chunked = 0.0;
+        }
+        plan
     }
 
     fn next(&self, release: &str, in_place_of: Option<&RealApp>) -> RealCommand {

@@ -22,6 +22,7 @@ use crate::challenges::Challenges;
 use crate::cli;
 use crate::limits;
 use crate::listen::Front;
+use crate::memory;
 use crate::metrics::Page;
 use crate::peer::Trusted;
 use crate::plane::Plane;
@@ -66,6 +67,7 @@ fn internal(what: &str, error: impl std::fmt::Display) -> Failed {
 /// Runs until a signal says otherwise.
 pub(crate) fn run(typed: cli::Run) -> Result<(), Failed> {
     limits::raise_open_files();
+    memory::without_huge_pages();
     // Before any thread: what a configuration means may ask the resolver, which blocks.
     let configuration = Arc::new(Configuration::read(typed)?);
     let runtime = tokio::runtime::Builder::new_current_thread()

@@ -6,6 +6,7 @@ pub(crate) mod fuzzing;
 mod read;
 mod routes;
 mod stream;
+mod upgrade;
 
 use std::sync::Arc;
 
@@ -20,13 +21,30 @@ use crate::events::Events;
 use crate::operations::State;
 use crate::problem::{self, problem};
 use crate::server::{Answer, of_json, of_problem};
-use crate::wire::{Begun, CommandEnd, Operation, PlanRequest, Problem, Said, What};
+use crate::socket::Listening;
+use crate::standing::Standing;
+use crate::succession::UpgradeHook;
+use crate::wire::{Begun, CommandEnd, Operation, PlanRequest, Problem, Said, UpgradeRequest, What};
 use read::{body, conditions, is_true, parameters};
 use routes::{Route, Verb};
 use stream::{Runner, Watched};
 
 /// Reads the configuration anew; says what changed, or what is wrong.
 pub type ReloadHook = Arc<dyn Fn() -> Result<Reloaded, String> + Send + Sync>;
+
+/// What the daemon does for the API.
+#[derive(Clone)]
+pub(crate) struct Hooks {
+    pub(crate) reload: ReloadHook,
+    /// None: this API has no process of its own.
+    pub(crate) upgrade: Option<Arc<Replacing>>,
+}
+
+/// How the daemon's program is replaced.
+pub(crate) struct Replacing {
+    pub(crate) hook: UpgradeHook,
+    pub(crate) socket: Arc<Listening>,
+}
 
 /// A configuration that the data plane has taken over.
 #[derive(Debug)]
@@ -45,7 +63,8 @@ const OPENAPI: &str = include_str!("api/openapi.json");
 pub(crate) struct Api {
     inbox: Inbox,
     events: Events,
-    reload: ReloadHook,
+    hooks: Hooks,
+    standing: Standing,
     /// One at a time, so that the data plane and the driver take over configurations in the same order.
     reloading: Arc<Mutex<()>>,
     /// Places for streams.
@@ -67,11 +86,12 @@ pub(crate) async fn answer(api: Api, request: Request<Incoming>, uid: u32) -> An
 }
 
 impl Api {
-    pub(crate) fn new(inbox: Inbox, events: Events, reload: ReloadHook) -> Self {
+    pub(crate) fn new(inbox: Inbox, events: Events, hooks: Hooks, standing: Standing) -> Self {
         Self {
             inbox,
             events,
-            reload,
+            hooks,
+            standing,
             reloading: Arc::default(),
             streams: Arc::new(Semaphore::new(STREAMS_MAX)),
         }
@@ -79,6 +99,11 @@ impl Api {
 
     pub(crate) fn tell_ready(&self) {
         self.events.tell(None, None, What::Ready);
+    }
+
+    /// The process before this one has ended.
+    pub(crate) fn alone(&self) {
+        self.standing.alone();
     }
 
     async fn answer(
@@ -101,6 +126,11 @@ impl Api {
                 let _: read::Nothing = body(request).await?;
                 let done = self.reload(&by).await?;
                 Ok(of_json(StatusCode::OK, &Said { done }))
+            }
+            Route::Upgrade => {
+                let ask: UpgradeRequest = body(request).await?;
+                let upgraded = self.upgrade(ask.binary, by).await?;
+                Ok(of_json(StatusCode::OK, &upgraded))
             }
             Route::App(app, verb) => self.command(&app, verb, request, by).await,
         }
@@ -206,7 +236,8 @@ impl Api {
     /// Reads the configuration anew, all or nothing; says what changed.
     pub(crate) async fn reload(&self, by: &str) -> Result<String, Problem> {
         let _alone = self.reloading.lock().await;
-        let hook = self.reload.clone();
+        self.standing.commands().await?;
+        let hook = self.hooks.reload.clone();
         let read = tokio::task::spawn_blocking(move || hook()).await;
         let title = "the configuration is not sound; nothing was changed";
         let wrong = |why: String| problem(400, "configuration", title, why);
@@ -329,6 +360,7 @@ impl Api {
             conditions,
             by,
         } = to;
+        self.standing.commands().await?;
         let command = Command {
             app,
             event,

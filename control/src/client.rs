@@ -18,7 +18,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use swap_core::OperationId;
 
-use crate::wire::Operation;
+use crate::wire::{Operation, UpgradeRequest, Upgraded};
 use connection::Question;
 pub use error::{ClientError, NotReachable};
 pub use events::EventStream;
@@ -27,6 +27,9 @@ pub use events::EventStream;
 const LOOK_MAX: Duration = Duration::from_secs(10);
 /// How long a command may take until its first answer: the daemon may have to resolve names, and to wait for its disk.
 const COMMAND_MAX: Duration = Duration::from_secs(60);
+/// How long an upgrade may take: a process before the running one may have to end, another one has to get ready and to
+/// prove itself.
+const UPGRADE_MAX: Duration = Duration::from_secs(120);
 /// How long one wait for an operation's end goes on before the daemon is asked whether it is still there.
 const WAIT_MAX: Duration = Duration::from_secs(60);
 
@@ -83,6 +86,16 @@ impl Client {
         body: &impl Serialize,
     ) -> Result<T, ClientError> {
         self.ask(Question::command(path, body, COMMAND_MAX)?).await
+    }
+
+    /// Replaces the daemon's program; returns when the new process has proved itself.
+    ///
+    /// # Errors
+    ///
+    /// See [`ClientError`].
+    pub async fn upgrade(&self, ask: &UpgradeRequest) -> Result<Upgraded, ClientError> {
+        self.ask(Question::command("/v1/upgrade", ask, UPGRADE_MAX)?)
+            .await
     }
 
     /// Listens to the events of `GET path`.

@@ -2,20 +2,24 @@
 //! published as the journal knew them, and only then does the socket answer.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use swap_core::AppName;
 
-use crate::api::{Api, ReloadHook};
+use crate::api::{Api, Hooks, ReloadHook, Replacing};
 use crate::driver::Driver;
 use crate::events::Events;
 use crate::journal::{History, Journal, JournalError};
 use crate::plane::{DataPlane, Signals};
-use crate::server;
+use crate::server::{self, Counter};
 use crate::socket::{ControlSocket, SocketError};
+use crate::standing::Standing;
+use crate::succession::{Belongings, UpgradeHook};
 use crate::swaps::Swaps;
 use crate::users::{UnknownUser, Users};
+use crate::wire::Upgraded;
 
 /// What a control plane needs to know.
 pub struct Options {
@@ -29,6 +33,10 @@ pub struct Options {
     pub users: Vec<String>,
     /// Reads the configuration anew.
     pub reload: ReloadHook,
+    /// Replaces the program.
+    pub upgrade: UpgradeHook,
+    /// From the process before this one.
+    pub inherited: Option<Belongings>,
 }
 
 /// Why there is none.
@@ -52,6 +60,8 @@ pub struct ControlPlane {
     socket: ControlSocket,
     users: Users,
     reload: ReloadHook,
+    upgrade: UpgradeHook,
+    is_heir: bool,
 }
 
 /// A control plane that serves.
@@ -59,6 +69,7 @@ pub struct ControlPlane {
 pub struct Handle {
     api: Api,
     swaps: Swaps,
+    counter: Counter,
 }
 
 impl ControlPlane {
@@ -74,20 +85,30 @@ impl ControlPlane {
             mode,
             users,
             reload,
+            upgrade,
+            inherited,
         } = options;
         let users = Users::new(&users)?;
-        let (journal, history) = Journal::open(&state_dir)?;
-        let socket = ControlSocket::bind(&socket, mode)?;
+        let is_heir = inherited.is_some();
+        let (lock, listener) = shares(inherited, &state_dir, &socket);
+        let (journal, history) = Journal::open(&state_dir, lock)?;
+        let socket = match listener {
+            Some(listener) => ControlSocket::inherit(&socket, listener)?,
+            None => ControlSocket::bind(&socket, mode)?,
+        };
         Ok(Self {
             journal,
             history,
             socket,
             users,
             reload,
+            upgrade,
+            is_heir,
         })
     }
 
-    /// Publishes the apps and begins to serve, on the runtime that calls it. `plane` knows their settings already.
+    /// Publishes the apps and begins to serve, on the runtime that calls it. `plane` knows their settings already. After
+    /// another process nobody is served before [`Handle::open`] is called, and no command before [`Handle::alone`].
     ///
     /// # Errors
     ///
@@ -104,18 +125,48 @@ impl ControlPlane {
             socket,
             users,
             reload,
+            upgrade,
+            is_heir,
         } = self;
         let events = Events::new();
         let (mut driver, messages) = Driver::new(plane, journal, history, events.clone());
         driver.configure(apps).await;
         // The apps are published; only now can anybody ask for them.
-        let socket = socket.listen()?;
-        let api = Api::new(driver.inbox(), events, reload);
+        let socket = Arc::new(socket.listen()?);
+        let standing = Standing::new(is_heir);
+        let replacing = Replacing {
+            hook: upgrade,
+            socket: socket.clone(),
+        };
+        let hooks = Hooks {
+            reload,
+            upgrade: Some(Arc::new(replacing)),
+        };
+        let api = Api::new(driver.inbox(), events, hooks, standing);
         let swaps = driver.swaps();
+        let counter = Counter::new(!is_heir);
         tokio::spawn(driver.run(messages, signals));
-        tokio::spawn(server::serve(socket, users, api.clone()));
-        Ok(Handle { api, swaps })
+        tokio::spawn(server::serve(socket, users, api.clone(), counter.clone()));
+        Ok(Handle {
+            api,
+            swaps,
+            counter,
+        })
     }
+}
+
+/// What of another process's belongings is ours too: not if the configuration puts it elsewhere now.
+fn shares(
+    inherited: Option<Belongings>,
+    state_dir: &Path,
+    socket: &Path,
+) -> (Option<OwnedFd>, Option<OwnedFd>) {
+    let Some(theirs) = inherited else {
+        return (None, None);
+    };
+    let lock = (theirs.state_dir == state_dir).then_some(theirs.lock);
+    let listener = (theirs.socket == socket).then_some(theirs.listener);
+    (lock, listener)
 }
 
 impl Handle {
@@ -131,6 +182,31 @@ impl Handle {
     /// In words, if the configuration is not sound; then nothing has changed.
     pub async fn reload(&self, by: &str) -> Result<String, String> {
         self.api.reload(by).await.map_err(|problem| problem.detail)
+    }
+
+    /// Replaces the program, as `swapctl upgrade` does.
+    ///
+    /// # Errors
+    ///
+    /// In words, if it was not replaced; then this process serves as before.
+    pub async fn upgrade(&self, by: &str) -> Result<Upgraded, String> {
+        let upgraded = self.api.upgrade(None, by.to_owned()).await;
+        upgraded.map_err(|problem| problem.detail)
+    }
+
+    /// Whether connects to the control socket are accepted from now on.
+    pub fn open(&self, open: bool) {
+        self.counter.open(open);
+    }
+
+    /// The process before this one has ended: commands are taken.
+    pub fn alone(&self) {
+        self.api.alone();
+    }
+
+    /// Returns when nobody is connected to the control socket.
+    pub async fn left(&self) {
+        self.counter.empty().await;
     }
 
     /// For the metrics.

@@ -7,6 +7,7 @@ mod apps;
 mod carry;
 mod command;
 mod kept;
+mod lending;
 mod look;
 mod message;
 mod probing;
@@ -127,6 +128,11 @@ impl Driver {
             }
             Message::Operation(id, reply) => drop(reply.send(self.operations.watch(&id))),
             Message::Apps(reply) => drop(reply.send(self.apps.keys().cloned().collect())),
+            Message::Lend(reply) => drop(reply.send(self.lend())),
+            Message::TakeBack(reply) => {
+                self.journal.take_back();
+                let _ = reply.send(());
+            }
             Message::Configure(configs, reply) => {
                 self.configure(configs).await;
                 let _ = reply.send(());

@@ -16,7 +16,8 @@ mod record;
 mod replay;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::path::Path;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::{self, JoinHandle};
 
@@ -65,17 +66,34 @@ pub(crate) struct Journal {
     /// None only while it is dropped.
     jobs: Option<SyncSender<Job>>,
     thread: Option<JoinHandle<()>>,
+    directory: PathBuf,
+    lock: OwnedFd,
+    /// Another process has it too, and may write.
+    lent: bool,
 }
 
-struct Job {
-    records: Vec<Record>,
-    done: oneshot::Sender<Result<(), JournalError>>,
+enum Job {
+    Append {
+        records: Vec<Record>,
+        done: oneshot::Sender<Result<(), JournalError>>,
+    },
+    /// Somebody else may have written.
+    Doubt,
 }
 
 impl Journal {
-    /// Opens the journal in this directory (made if it is missing, for its owner alone) and reads it.
-    pub(crate) fn open(directory: &Path) -> Result<(Self, History), JournalError> {
-        let (file, history) = JournalFile::open(StateDirectory::take(directory)?)?;
+    /// Opens the journal in this directory (made if it is missing, for its owner alone) and reads it. `lock`: that of the
+    /// process before this one.
+    pub(crate) fn open(
+        directory: &Path,
+        lock: Option<OwnedFd>,
+    ) -> Result<(Self, History), JournalError> {
+        let taken = match lock {
+            Some(lock) => StateDirectory::inherit(directory, lock),
+            None => StateDirectory::take(directory)?,
+        };
+        let lock = taken.lock()?;
+        let (file, history) = JournalFile::open(taken)?;
         let (jobs, waiting) = sync_channel(WAITING_MAX);
         let kept = history.clone();
         let thread = thread::Builder::new()
@@ -85,8 +103,27 @@ impl Journal {
         let this = Self {
             jobs: Some(jobs),
             thread: Some(thread),
+            directory: directory.to_owned(),
+            lock,
+            lent: false,
         };
         Ok((this, history))
+    }
+
+    /// The directory and its lock, for a process that may take over. Until it is taken back nothing is written.
+    pub(crate) fn lend(&mut self) -> Result<(PathBuf, OwnedFd), JournalError> {
+        let lock = self.lock.try_clone();
+        let lock = lock.map_err(JournalError::io("lending the lock of", &self.directory))?;
+        self.lent = true;
+        Ok((self.directory.clone(), lock))
+    }
+
+    /// That process is gone. What it has written counts no more: the next record is written behind what we know.
+    pub(crate) fn take_back(&mut self) {
+        self.lent = false;
+        let jobs = self.jobs.as_ref();
+        // Without a thread nothing is written anyway.
+        let _ = jobs.map(|jobs| jobs.try_send(Job::Doubt));
     }
 
     /// Returns when the record is durable, or why it is not; then nothing of it is kept.
@@ -96,9 +133,12 @@ impl Journal {
 
     /// The same with several: all or none, in about the time of one.
     pub(crate) async fn append_all(&self, records: Vec<Record>) -> Result<(), JournalError> {
+        if self.lent {
+            return Err(JournalError::Lent);
+        }
         let (done, result) = oneshot::channel();
         let jobs = self.jobs.as_ref().ok_or(JournalError::Stopped)?;
-        jobs.try_send(Job { records, done })
+        jobs.try_send(Job::Append { records, done })
             .map_err(|_| JournalError::Stopped)?;
         result.await.map_err(|_| JournalError::Stopped)?
     }
@@ -115,7 +155,11 @@ impl Drop for Journal {
 }
 
 fn write_all(mut file: JournalFile, mut history: History, waiting: &Receiver<Job>) {
-    while let Ok(Job { mut records, done }) = waiting.recv() {
+    while let Ok(job) = waiting.recv() {
+        let Job::Append { mut records, done } = job else {
+            file.doubt();
+            continue;
+        };
         let result = file.append(&mut records, &history);
         if result.is_ok() {
             for record in records {
@@ -132,5 +176,65 @@ fn write_all(mut file: JournalFile, mut history: History, waiting: &Receiver<Job
             // The long file is as good; it is tried again with the next record.
             tracing::warn!(%error, "the journal stays long");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use swap_core::Generation;
+
+    fn record(generation: u64) -> Record {
+        let past = Past {
+            saved: Saved {
+                generation: Generation(generation),
+                ..Saved::default()
+            },
+            ..Past::default()
+        };
+        Record::of_past(&"web".parse().unwrap(), &past)
+    }
+
+    fn generation(history: &History) -> u64 {
+        history[&"web".parse().unwrap()].saved.generation.0
+    }
+
+    #[tokio::test]
+    async fn what_a_process_wrote_that_did_not_stay_counts_no_more() {
+        let place = tempfile::tempdir().unwrap();
+        let (mut ours, _) = Journal::open(place.path(), None).unwrap();
+        ours.append(record(1)).await.unwrap();
+
+        let (directory, lock) = ours.lend().unwrap();
+        let refused = ours.append(record(2)).await;
+        assert!(matches!(refused, Err(JournalError::Lent)), "{refused:?}");
+        let (theirs, read) = Journal::open(&directory, Some(lock)).unwrap();
+        assert_eq!(generation(&read), 1);
+        theirs.append(record(90)).await.unwrap();
+        drop(theirs);
+        assert!(
+            Journal::open(place.path(), None).is_err(),
+            "the lock is still ours"
+        );
+
+        ours.take_back();
+        ours.append(record(3)).await.unwrap();
+        drop(ours);
+        let (_, read) = Journal::open(place.path(), None).unwrap();
+        assert_eq!(generation(&read), 3);
+    }
+
+    #[tokio::test]
+    async fn the_lock_stays_with_the_process_that_stays() {
+        let place = tempfile::tempdir().unwrap();
+        let (mut ours, _) = Journal::open(place.path(), None).unwrap();
+        let (directory, lock) = ours.lend().unwrap();
+        let (theirs, _) = Journal::open(&directory, Some(lock)).unwrap();
+        drop(ours);
+        assert!(Journal::open(place.path(), None).is_err());
+        theirs.append(record(4)).await.unwrap();
+        drop(theirs);
+        let (_, read) = Journal::open(place.path(), None).unwrap();
+        assert_eq!(generation(&read), 4);
     }
 }

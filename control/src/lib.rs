@@ -42,6 +42,10 @@ mod server;
 #[cfg(feature = "server")]
 mod socket;
 #[cfg(feature = "server")]
+mod standing;
+#[cfg(feature = "server")]
+pub mod succession;
+#[cfg(feature = "server")]
 mod swaps;
 #[cfg(feature = "server")]
 mod users;

@@ -6,9 +6,10 @@
 
 use std::fs::{self, DirBuilder, Permissions};
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::io::Errno;
 use rustix::net::{
@@ -76,17 +77,36 @@ pub(crate) struct ControlSocket {
     file: SocketFile,
 }
 
-/// A socket that accepts. Its file goes when it is dropped.
+/// A socket that accepts. Its file goes when the last of those who have it is gone.
 #[derive(Debug)]
 pub(crate) struct Listening {
     pub(crate) listener: UnixListener,
-    _file: SocketFile,
+    file: SocketFile,
 }
 
 #[derive(Debug)]
 struct SocketFile {
     path: PathBuf,
     inode: u64,
+    /// Another process has it now.
+    given_away: AtomicBool,
+}
+
+impl Listening {
+    /// Where it is.
+    pub(crate) fn path(&self) -> PathBuf {
+        self.file.path.clone()
+    }
+
+    /// The socket, for a process that may take over.
+    pub(crate) fn lend(&self) -> io::Result<OwnedFd> {
+        self.listener.as_fd().try_clone_to_owned()
+    }
+
+    /// It has taken over: the file stays.
+    pub(crate) fn give_away(&self) {
+        self.file.given_away.store(true, Ordering::Relaxed);
+    }
 }
 
 impl ControlSocket {
@@ -108,7 +128,15 @@ impl ControlSocket {
             SocketError::io("putting it in its place", path)(error)
         })?;
         let path = path.to_owned();
-        let file = SocketFile { path, inode };
+        let file = SocketFile::new(path, inode);
+        Ok(Self { socket, file })
+    }
+
+    /// That of the process before this one, which listens on it.
+    pub(crate) fn inherit(path: &Path, socket: OwnedFd) -> Result<Self, SocketError> {
+        let found = fs::symlink_metadata(path);
+        let found = found.map_err(SocketError::io("taking it over", path))?;
+        let file = SocketFile::new(path.to_owned(), found.ino());
         Ok(Self { socket, file })
     }
 
@@ -118,16 +146,27 @@ impl ControlSocket {
         listen(&socket, BACKLOG).map_err(SocketError::io("listening", &file.path))?;
         let listener = UnixListener::from_std(socket.into())
             .map_err(SocketError::io("listening", &file.path))?;
-        Ok(Listening {
-            listener,
-            _file: file,
-        })
+        Ok(Listening { listener, file })
+    }
+}
+
+impl SocketFile {
+    fn new(path: PathBuf, inode: u64) -> Self {
+        let given_away = AtomicBool::new(false);
+        Self {
+            path,
+            inode,
+            given_away,
+        }
     }
 }
 
 impl Drop for SocketFile {
     fn drop(&mut self) {
-        // Only ours: a successor may have put its own there.
+        if self.given_away.load(Ordering::Relaxed) {
+            return;
+        }
+        // Only ours: another daemon may have put its own there.
         if fs::symlink_metadata(&self.path).is_ok_and(|found| found.ino() == self.inode) {
             let _ = fs::remove_file(&self.path);
         }

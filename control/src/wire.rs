@@ -3,6 +3,7 @@
 //! Requests deny unknown fields, so that a mistyped flag is an error; answers may grow.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 use swap_core::{
@@ -96,6 +97,27 @@ pub struct RollbackRequest {
 pub struct BlockRequest {
     /// Why; needed.
     pub reason: Option<String>,
+}
+
+/// `POST /v1/upgrade`
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct UpgradeRequest {
+    /// The program; none: what is now where the daemon's was. Absolute.
+    pub binary: Option<PathBuf>,
+}
+
+/// Its answer, when another process serves.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Upgraded {
+    /// The process that serves now.
+    pub pid: u32,
+    /// Its version.
+    pub version: String,
+    /// The process that ends.
+    pub was: u32,
+    /// From the question to this answer; clients waited for none of it.
+    pub took_ms: u64,
 }
 
 /// `POST /v1/apps/{app}/plan`

@@ -14,6 +14,8 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 
+use crate::accepting::Accepting;
+
 /// Scrapers that may be connected at once.
 const CONNECTIONS_MAX: usize = 32;
 /// How long a head may take.
@@ -22,9 +24,20 @@ const HEAD_MAX: Duration = Duration::from_secs(10);
 /// Makes the page of metrics.
 pub(crate) type Metrics = Arc<dyn Fn() -> String + Send + Sync>;
 
-/// Serves until the runtime ends.
-pub(crate) async fn serve(listener: TcpListener, metrics: Metrics) {
+/// Serves until the runtime ends; not while another process does.
+pub(crate) async fn serve(listener: TcpListener, metrics: Metrics, accepting: Accepting) {
     let permits = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    loop {
+        accepting.begun().await;
+        tokio::select! {
+            biased;
+            () = accepting.paused() => {}
+            () = serve_all(&listener, &metrics, &permits) => return,
+        }
+    }
+}
+
+async fn serve_all(listener: &TcpListener, metrics: &Metrics, permits: &Arc<Semaphore>) {
     loop {
         let Ok(permit) = permits.clone().acquire_owned().await else {
             return;

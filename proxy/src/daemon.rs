@@ -2,9 +2,11 @@
 
 mod configuration;
 mod signals;
+mod succession;
 
 use std::net::SocketAddr;
 use std::num::NonZero;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::available_parallelism;
@@ -12,6 +14,7 @@ use std::time::Duration;
 
 use holdfast_config::{AccessLog as LogTo, Settings};
 use holdfast_control::plane::DataPlane;
+use holdfast_control::succession::UpgradeHook;
 use holdfast_control::{ControlPlane, Handle, Options, Swaps, paths};
 use tokio::net::TcpListener;
 
@@ -20,6 +23,7 @@ use crate::acme;
 use crate::admin;
 use crate::challenges::Challenges;
 use crate::cli;
+use crate::handover::{self, Estate, Heir, Predecessor, Successor};
 use crate::limits;
 use crate::listen::Front;
 use crate::memory;
@@ -30,9 +34,12 @@ use crate::table;
 use crate::tls::{Issued, Tls};
 use crate::workers::{self, Connections, Running, Workers};
 use configuration::Configuration;
+use succession::{Doors, End};
 
 /// How long a stopping daemon waits for its last requests.
 const STOP_MAX: Duration = Duration::from_secs(30);
+/// How long whoever is told of the successor may take to hear it.
+const FAREWELL_MAX: Duration = Duration::from_secs(1);
 /// How long the last lines of the access log may take to be written.
 const LOG_END_MAX: Duration = Duration::from_secs(1);
 
@@ -69,30 +76,43 @@ pub(crate) fn run(typed: cli::Run) -> Result<(), Failed> {
     limits::raise_open_files();
     memory::without_huge_pages();
     // Before any thread: what a configuration means may ask the resolver, which blocks.
+    let heir = handover::inherit().map_err(usage)?;
+    let excuse = heir.as_ref().and_then(|heir| heir.excuse().ok());
+    let ran = run_as(heir, typed);
+    if let (Err(failed), Some(excuse)) = (&ran, &excuse) {
+        excuse.tell(failed.to_string());
+    }
+    ran
+}
+
+fn run_as(heir: Option<Heir>, typed: cli::Run) -> Result<(), Failed> {
     let configuration = Arc::new(Configuration::read(typed)?);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| internal("no runtime", error))?;
-    runtime.block_on(serve(configuration))
+    runtime.block_on(serve(configuration, heir))
 }
 
-async fn serve(configuration: Arc<Configuration>) -> Result<(), Failed> {
+async fn serve(configuration: Arc<Configuration>, mut heir: Option<Heir>) -> Result<(), Failed> {
     let settings = configuration.now();
     // Everything that can be refused comes first; nothing is accepted before the table is published.
     let (challenges, issued) = (Arc::default(), Arc::default());
     let fronts = fronts(&settings, &challenges, &issued)?;
     let apps = table::Settings::open_all(&settings.apps).map_err(usage)?;
-    let bound = workers::bind(&addresses(&settings), worker_count(&settings)).map_err(usage)?;
-    let listening = bound.addresses.clone();
-    let admin = admin_listener(&settings).await?;
+    let workers = worker_count(&settings);
+    let bound = workers::bind(&addresses(&settings), workers, &mut heir).map_err(usage)?;
+    let listening = bound.addresses();
+    let admin = admin_listener(&settings, &mut heir)?;
     let access_log = access_log(&settings.server.access_log)?;
-    let runtime = tokio::runtime::Handle::current();
     let connections = limits::connections(settings.limits.connections).map_err(usage)?;
-    let (workers, signals) = Workers::new(bound, &fronts, connections, &access_log, runtime);
+    let workers = Workers::new(&bound, workers, &fronts, connections, &access_log);
+    let (workers, signals) = workers.map_err(|error| internal("the listeners", error))?;
     let plane = workers.plane.clone();
-    let control =
-        ControlPlane::open(options(&settings, &configuration, &plane, &fronts)?).map_err(usage)?;
+    let (upgrade, upgrades) = succession::hook();
+    let mut options = options(&settings, &configuration, &plane, &fronts, upgrade)?;
+    options.inherited = heir.as_mut().and_then(|heir| heir.belongings.take());
+    let control = ControlPlane::open(options).map_err(usage)?;
     let upkeep = acme::open(&settings, &state_dir(&settings)?, &challenges, &issued);
     let upkeep = upkeep.map_err(usage)?;
     plane.configure(&apps);
@@ -100,9 +120,19 @@ async fn serve(configuration: Arc<Configuration>) -> Result<(), Failed> {
         .start(settings.apps.clone(), plane.clone(), signals)
         .await;
     let handle = started.map_err(|error| internal("the apps cannot be published", error))?;
+    let predecessor = take_over(heir).await?;
     let running = workers
         .start()
         .map_err(|error| internal("the workers", error))?;
+    let doors = Doors {
+        clients: running.accepting().clone(),
+        control: handle.clone(),
+    };
+    handle.open(true);
+    let estate = Estate {
+        listeners: bound.listeners,
+        admin: lendable(&settings, admin.as_ref())?,
+    };
     if let Some((listener, address)) = admin {
         tracing::info!(admin = %address, "metrics are served");
         let page = metrics(
@@ -113,14 +143,54 @@ async fn serve(configuration: Arc<Configuration>) -> Result<(), Failed> {
             handle.swaps(),
             fronts.clone(),
         );
-        tokio::spawn(admin::serve(listener, page));
+        tokio::spawn(admin::serve(listener, page, doors.clients.clone()));
     }
     ready(&listening, &handle);
     upkeep.start();
-    signals::until_stop(&handle).await;
-    stop(running).await;
+    if let Some(predecessor) = predecessor {
+        tokio::spawn(outlive(predecessor, running.connections(), handle.clone()));
+    }
+    let end = succession::until_end(&doors, &estate, upgrades).await;
+    // Nobody waits any more in queues that are nobody's.
+    drop(estate);
+    match end {
+        End::Stopped => {
+            tracing::info!("stopping: no more connections are accepted");
+            let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
+            stop(running).await;
+        }
+        End::Replaced(successor) => leave(running, &successor, &handle).await,
+    }
     access_log.finish(LOG_END_MAX);
     Ok(())
+}
+
+/// Returns when no other process accepts. None: there never was one.
+async fn take_over(heir: Option<Heir>) -> Result<Option<Predecessor>, Failed> {
+    let Some(heir) = heir else {
+        return Ok(None);
+    };
+    let taken = heir.take_over().await;
+    let taken = taken.map_err(|error| internal("the process before this one", error))?;
+    Ok(Some(taken))
+}
+
+/// Proves to the process before this one that this one serves, and takes commands when that has ended.
+async fn outlive(predecessor: Predecessor, connections: Connections, handle: Handle) {
+    predecessor.prove(|| connections.now()).await;
+    predecessor.ended().await;
+    tracing::info!("the process before this one has ended");
+    handle.alone();
+}
+
+/// Another process serves. This one answers its last requests.
+async fn leave(running: Running, successor: &Successor, handle: &Handle) {
+    let pid = successor.upgraded.pid;
+    tracing::info!(pid, "replaced: the last requests are answered");
+    let _ = sd_notify::notify(&[sd_notify::NotifyState::MainPid(pid)]);
+    stop(running).await;
+    // Whoever asked for the upgrade reads the answer.
+    let _ = tokio::time::timeout(FAREWELL_MAX, handle.left()).await;
 }
 
 fn addresses(settings: &Settings) -> Vec<SocketAddr> {
@@ -153,15 +223,37 @@ fn worker_count(settings: &Settings) -> usize {
     }
 }
 
-async fn admin_listener(settings: &Settings) -> Result<Option<(TcpListener, SocketAddr)>, Failed> {
+fn admin_listener(
+    settings: &Settings,
+    heir: &mut Option<Heir>,
+) -> Result<Option<(TcpListener, SocketAddr)>, Failed> {
     let Some(admin) = &settings.admin else {
         return Ok(None);
     };
     let failed =
         |error| Failed::Usage(format!("admin: cannot listen on {}: {error}", admin.listen));
-    let listener = TcpListener::bind(admin.listen).await.map_err(failed)?;
+    let inherited = heir.as_mut().and_then(|heir| heir.admin(admin.listen));
+    let listener = match inherited {
+        Some(socket) => std::net::TcpListener::from(socket),
+        None => std::net::TcpListener::bind(admin.listen).map_err(failed)?,
+    };
+    listener.set_nonblocking(true).map_err(failed)?;
+    let listener = TcpListener::from_std(listener).map_err(failed)?;
     let address = listener.local_addr().map_err(failed)?;
     Ok(Some((listener, address)))
+}
+
+/// The listener of the metrics, by the address that was asked for.
+fn lendable(
+    settings: &Settings,
+    admin: Option<&(TcpListener, SocketAddr)>,
+) -> Result<Option<(SocketAddr, OwnedFd)>, Failed> {
+    let (Some((listener, _)), Some(asked)) = (admin, &settings.admin) else {
+        return Ok(None);
+    };
+    let socket = listener.as_fd().try_clone_to_owned();
+    let socket = socket.map_err(|error| internal("the admin listener", error))?;
+    Ok(Some((asked.listen, socket)))
 }
 
 fn access_log(to: &LogTo) -> Result<AccessLog, Failed> {
@@ -178,6 +270,7 @@ fn options(
     configuration: &Arc<Configuration>,
     plane: &Arc<Plane>,
     fronts: &[Arc<Front>],
+    upgrade: UpgradeHook,
 ) -> Result<Options, Failed> {
     let socket = paths::control_socket(settings.control.socket.as_deref())
         .ok_or_else(|| nowhere("control socket", "--control"))?;
@@ -194,6 +287,8 @@ fn options(
         mode,
         users,
         reload,
+        upgrade,
+        inherited: None,
     })
 }
 
@@ -255,8 +350,6 @@ fn ready(listening: &[SocketAddr], handle: &Handle) {
 
 /// Ends as the last request does, or after a limit, or at once on a second signal.
 async fn stop(running: Running) {
-    tracing::info!("stopping: no more connections are accepted");
-    let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
     tokio::select! {
         () = running.stop() => tracing::info!("stopped"),
         () = tokio::time::sleep(STOP_MAX) => {

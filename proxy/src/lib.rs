@@ -1,6 +1,7 @@
 //! Holdfast: the data plane and the daemon. One file for one step of a request's way:
 //! listen → http (`connection`) → policy → route → door → pick (`lease`) → upstream → forward; `way` tells it whole.
 
+mod accepting;
 mod access_log;
 mod account;
 #[cfg(feature = "acme")]
@@ -31,6 +32,7 @@ mod fronts;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
 pub mod fuzzing;
+mod handover;
 mod http2;
 mod io;
 mod lease;

@@ -13,6 +13,7 @@ use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio_util::task::TaskTracker;
 
+use crate::accepting::Accepting;
 use crate::access_log::{AccessLog, Book};
 use crate::clock;
 use crate::connection;
@@ -57,6 +58,7 @@ pub(crate) struct Start {
     pub(crate) access_log: AccessLog,
     pub(crate) signaller: Signaller,
     pub(crate) stop: Stop,
+    pub(crate) accepting: Accepting,
     pub(crate) mail: mpsc::Receiver<Mail>,
 }
 
@@ -86,6 +88,7 @@ async fn work(start: Start) {
         access_log,
         signaller,
         stop,
+        accepting,
         mail,
     } = start;
     let worker = Rc::new(Worker {
@@ -107,14 +110,13 @@ async fn work(start: Start) {
                 continue;
             }
         };
-        let accepting = accept(
+        let door = Door {
             listener,
             front,
-            permits.clone(),
-            worker.clone(),
-            connections.clone(),
-        );
-        tokio::task::spawn_local(accepting);
+            permits: permits.clone(),
+            accepting: accepting.clone(),
+        };
+        tokio::task::spawn_local(door.accept(worker.clone(), connections.clone()));
     }
     tokio::task::spawn_local(sweep(worker.clone()));
     tokio::task::spawn_local(read_mail(mail, worker.pool.clone()));
@@ -127,26 +129,40 @@ async fn work(start: Start) {
     connections.wait().await;
 }
 
-/// Accepts until the daemon stops. The listener stays open: who waits in its queue may be served by a successor.
-async fn accept(
+/// Where one of the worker's sockets lets clients in.
+struct Door {
     listener: TcpListener,
     front: Arc<Front>,
     permits: Arc<Semaphore>,
-    worker: Rc<Worker>,
-    connections: TaskTracker,
-) {
-    loop {
-        let accepted = tokio::select! {
-            biased;
-            () = worker.stop.stopped() => break,
-            accepted = listen::accept(&listener, &front, &permits) => accepted,
-        };
-        let Some(accepted) = accepted else {
-            break;
-        };
-        // Boxed: a task is moved about, whole, when it begins and when it ends.
-        let serving = Box::pin(connection::run(accepted, worker.clone()));
-        tokio::task::spawn_local(connections.track_future(serving));
+    accepting: Accepting,
+}
+
+impl Door {
+    /// Accepts until the daemon stops; not while another process does. The listener stays open: who waits in its queue is
+    /// served by that one.
+    async fn accept(self, worker: Rc<Worker>, connections: TaskTracker) {
+        loop {
+            tokio::select! {
+                biased;
+                () = worker.stop.stopped() => return,
+                () = self.accepting.begun() => {}
+            }
+            tokio::select! {
+                biased;
+                () = worker.stop.stopped() => return,
+                () = self.accepting.paused() => {}
+                () = self.accept_all(&worker, &connections) => return,
+            }
+        }
+    }
+
+    async fn accept_all(&self, worker: &Rc<Worker>, connections: &TaskTracker) {
+        while let Some(accepted) = listen::accept(&self.listener, &self.front, &self.permits).await
+        {
+            // Boxed: a task is moved about, whole, when it begins and when it ends.
+            let serving = Box::pin(connection::run(accepted, worker.clone()));
+            tokio::task::spawn_local(connections.track_future(serving));
+        }
     }
 }
 

@@ -10,7 +10,9 @@ use socket2::Socket;
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
+use crate::accepting::Accepting;
 use crate::access_log::AccessLog;
+use crate::handover::{Heir, Listener};
 use crate::listen::{self, Front};
 use crate::plane::Plane;
 use crate::stop::Stop;
@@ -22,10 +24,8 @@ const MAIL_MAX: usize = 64;
 
 /// Bound listeners, before anybody accepts.
 pub(crate) struct Bound {
-    /// Where, with the chosen port for a port 0.
-    pub(crate) addresses: Vec<SocketAddr>,
-    /// For each worker, one socket an address.
-    sockets: Vec<Vec<Socket>>,
+    /// One for each address that is configured.
+    pub(crate) listeners: Vec<Listener>,
 }
 
 /// Why an address cannot be listened on.
@@ -37,26 +37,55 @@ pub(crate) enum BindError {
     Failed(SocketAddr, #[source] io::Error),
 }
 
-/// Binds every address for every worker.
-pub(crate) fn bind(addresses: &[SocketAddr], workers: usize) -> Result<Bound, BindError> {
-    let mut bound = Bound {
-        addresses: Vec::new(),
-        sockets: (0..workers).map(|_| Vec::new()).collect(),
-    };
-    for address in addresses {
-        let failed = |error| BindError::Failed(*address, error);
-        if listen::is_taken(*address).map_err(failed)? {
-            return Err(BindError::InUse(*address));
-        }
-        let (chosen, sockets) = listen::bind(*address, workers).map_err(failed)?;
-        bound.addresses.push(chosen);
-        bound
-            .sockets
-            .iter_mut()
-            .zip(sockets)
-            .for_each(|(worker, socket)| worker.push(socket));
+/// Binds every address for every worker, unless the process before this one has.
+pub(crate) fn bind(
+    addresses: &[SocketAddr],
+    workers: usize,
+    heir: &mut Option<Heir>,
+) -> Result<Bound, BindError> {
+    let listeners = addresses.iter().map(|asked| {
+        let inherited = heir.as_mut().and_then(|heir| heir.listener(*asked));
+        inherited.map_or_else(|| bind_one(*asked, workers), Ok)
+    });
+    Ok(Bound {
+        listeners: listeners.collect::<Result<_, _>>()?,
+    })
+}
+
+fn bind_one(asked: SocketAddr, workers: usize) -> Result<Listener, BindError> {
+    let failed = |error| BindError::Failed(asked, error);
+    if listen::is_taken(asked).map_err(failed)? {
+        return Err(BindError::InUse(asked));
     }
-    Ok(bound)
+    let (address, sockets) = listen::bind(asked, workers).map_err(failed)?;
+    Ok(Listener {
+        asked,
+        address,
+        sockets: sockets.into_iter().map(Into::into).collect(),
+    })
+}
+
+/// One worker's sockets, each with what its clients meet.
+type Share = Vec<(Socket, Arc<Front>)>;
+
+impl Bound {
+    /// Where, with the chosen port for a port 0.
+    pub(crate) fn addresses(&self) -> Vec<SocketAddr> {
+        self.listeners.iter().map(|it| it.address).collect()
+    }
+
+    /// No socket is left without a worker, for its queue would be nobody's; and no worker without a socket.
+    fn share_out(&self, workers: usize, fronts: &[Arc<Front>]) -> io::Result<Vec<Share>> {
+        let mut shares: Vec<Share> = (0..workers).map(|_| Vec::new()).collect();
+        for (listener, front) in self.listeners.iter().zip(fronts) {
+            let sockets = &listener.sockets;
+            for turn in 0..workers.max(sockets.len()) {
+                let socket = sockets[turn % sockets.len()].try_clone()?;
+                shares[turn % workers].push((socket.into(), front.clone()));
+            }
+        }
+        Ok(shares)
+    }
 }
 
 /// The data plane, ready: its plane publishes, its workers accept once they are started.
@@ -64,6 +93,7 @@ pub(crate) struct Workers {
     pub(crate) plane: Arc<Plane>,
     starts: Vec<Start>,
     stop: Stop,
+    accepting: Accepting,
     permits: Arc<Semaphore>,
     connections_max: usize,
 }
@@ -72,50 +102,52 @@ pub(crate) struct Workers {
 pub(crate) struct Running {
     threads: Vec<JoinHandle<()>>,
     stop: Stop,
+    accepting: Accepting,
     permits: Arc<Semaphore>,
     connections_max: usize,
 }
 
 impl Workers {
-    /// `runtime` is where drains and releases are waited for.
+    /// The runtime that calls it is where drains and releases are waited for.
     /// `fronts`: for each address, what its clients meet.
     pub(crate) fn new(
-        bound: Bound,
+        bound: &Bound,
+        count: usize,
         fronts: &[Arc<Front>],
         connections_max: usize,
         access_log: &AccessLog,
-        runtime: Handle,
-    ) -> (Self, Signals) {
+    ) -> io::Result<(Self, Signals)> {
+        let accepting = Accepting::default();
         let (signaller, signals) = signals();
         let published = Arc::new(Published::new(Table::default()));
         let stop = Stop::default();
         let permits = Arc::new(Semaphore::new(connections_max));
         let (mut mail, mut starts) = (Vec::new(), Vec::new());
-        for (index, sockets) in bound.sockets.into_iter().enumerate() {
+        for (index, listeners) in bound.share_out(count, fronts)?.into_iter().enumerate() {
             let (to_worker, from_plane) = mpsc::channel(MAIL_MAX);
             mail.push(to_worker);
             starts.push(Start {
                 index,
-                listeners: sockets.into_iter().zip(fronts.iter().cloned()).collect(),
+                listeners,
                 published: published.clone(),
                 permits: permits.clone(),
                 access_log: access_log.clone(),
                 signaller: signaller.clone(),
                 stop: stop.clone(),
+                accepting: accepting.clone(),
                 mail: from_plane,
             });
         }
-        let plane = Plane::new(published, mail, signaller, runtime);
-        (
-            Self {
-                plane,
-                starts,
-                stop,
-                permits,
-                connections_max,
-            },
-            signals,
-        )
+        let plane = Plane::new(published, mail, signaller, Handle::current());
+        let this = Self {
+            plane,
+            starts,
+            stop,
+            accepting,
+            permits,
+            connections_max,
+        };
+        Ok((this, signals))
     }
 
     /// Begins to accept. To be called when the table is published.
@@ -127,6 +159,7 @@ impl Workers {
             .collect::<io::Result<_>>()?;
         let Self {
             stop,
+            accepting,
             permits,
             connections_max,
             ..
@@ -134,6 +167,7 @@ impl Workers {
         Ok(Running {
             threads,
             stop,
+            accepting,
             permits,
             connections_max,
         })
@@ -160,6 +194,11 @@ impl Running {
             Ok(_) => drop(all.await),
             Err(error) => tracing::error!(%error, "running requests are not waited for"),
         }
+    }
+
+    /// Whether clients are let in.
+    pub(crate) fn accepting(&self) -> &Accepting {
+        &self.accepting
     }
 
     /// For the metrics.

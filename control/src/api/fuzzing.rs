@@ -23,12 +23,13 @@ use serde::de::DeserializeOwned;
 use swap_core::{AppName, Event};
 use tokio::sync::{mpsc, watch};
 
-use super::{Api, Reloaded, answer};
+use super::{Api, Hooks, Reloaded, answer};
 use crate::driver::{Command, Commanded, Message};
 use crate::events::Events;
 use crate::fuzzing::by_hand::{self, Octets};
 use crate::problem;
 use crate::server;
+use crate::standing::Standing;
 use crate::wire::{
     self, BlockRequest, CommandEnd, HoldRequest, Operation, PlanRequest, Problem, PromoteRequest,
     RollbackRequest, StageRequest, Status, UnstageRequest,
@@ -45,8 +46,11 @@ pub fn control(octets: &[u8]) {
     // Timers need one; none ever runs out.
     let _entered = runtime.enter();
     let (inbox, messages) = mpsc::channel(16);
-    let hook = Arc::new(|| -> Result<Reloaded, String> { Err("not now".to_owned()) });
-    let api = Api::new(inbox, Events::new(), hook);
+    let hooks = Hooks {
+        reload: Arc::new(|| -> Result<Reloaded, String> { Err("not now".to_owned()) }),
+        upgrade: None,
+    };
+    let api = Api::new(inbox, Events::new(), hooks, Standing::new(false));
     let service = service_fn(|request: Request<Incoming>| {
         let answering = answer(api.clone(), request, UID);
         async move { Ok::<_, Infallible>(sound(answering.await).await) }
@@ -129,7 +133,11 @@ async fn drive(mut messages: mpsc::Receiver<Message>) {
                 };
                 let _ = reply.send(Some(watch::channel(running).1));
             }
-            Message::Configure(..) | Message::Observed { .. } | Message::Passed { .. } => {
+            Message::Lend(..)
+            | Message::TakeBack(..)
+            | Message::Configure(..)
+            | Message::Observed { .. }
+            | Message::Passed { .. } => {
                 panic!("no request says that");
             }
         }

@@ -16,6 +16,7 @@ pub(super) enum Route {
     Receipt,
     Events,
     Reload,
+    Upgrade,
     Operation(String),
     CommandEnded(String),
     App(String, Verb),
@@ -112,6 +113,7 @@ pub(super) fn find(method: &Method, path: &str) -> Result<Route, Nowhere> {
         ["receipt"] => ("GET", Route::Receipt),
         ["events"] => ("GET", Route::Events),
         ["reload"] => ("POST", Route::Reload),
+        ["upgrade"] => ("POST", Route::Upgrade),
         ["operations", id] => ("GET", Route::Operation((*id).to_owned())),
         ["operations", id, "command"] => ("POST", Route::CommandEnded((*id).to_owned())),
         ["apps", app, word] => {
@@ -149,6 +151,7 @@ mod tests {
         paths.push(("get", "/v1/operations/{id}".to_owned()));
         paths.push(("post", "/v1/operations/{id}/command".to_owned()));
         paths.push(("post", "/v1/reload".to_owned()));
+        paths.push(("post", "/v1/upgrade".to_owned()));
         let verbs = Verb::ALL.into_iter();
         paths.extend(verbs.map(|verb| ("post", format!("/v1/apps/{{app}}/{}", verb.word()))));
         paths.sort();

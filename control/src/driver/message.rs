@@ -1,6 +1,8 @@
 //! What the driver is asked, and by which way.
 
 use std::collections::BTreeMap;
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use swap_core::{AppName, Event, Generation, OperationId, ReleaseId};
@@ -50,6 +52,10 @@ pub(crate) enum Message {
     },
     Operation(OperationId, oneshot::Sender<Option<State>>),
     Apps(oneshot::Sender<Vec<AppName>>),
+    /// The state directory and its lock, for a process that may take over.
+    Lend(Reply<(PathBuf, OwnedFd)>),
+    /// It has not.
+    TakeBack(oneshot::Sender<()>),
     /// Other settings for the apps; the data plane has them already.
     Configure(BTreeMap<AppName, holdfast_config::App>, oneshot::Sender<()>),
 }

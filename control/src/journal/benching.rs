@@ -18,7 +18,7 @@ pub struct Journal {
 impl Journal {
     /// Opens the journal of this state directory; makes one where there is none.
     pub fn open(directory: &Path) -> Result<Self, JournalError> {
-        let (journal, _) = super::Journal::open(directory)?;
+        let (journal, _) = super::Journal::open(directory, None)?;
         let golden = include_bytes!("../../tests/golden/journal-v1");
         let mut records = golden.split(|octet| *octet == b'\n').skip(1);
         let ended = records.find(|line| has(line, b"\"outcome\":\"done\""));

@@ -2,7 +2,8 @@
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, flock};
@@ -13,8 +14,8 @@ use super::JournalError;
 #[derive(Debug)]
 pub(super) struct StateDirectory {
     path: PathBuf,
-    /// The lock goes with the process, however that ends.
-    _lock: File,
+    /// The lock goes with the process, however that ends; with the last one that has it.
+    lock: File,
 }
 
 impl StateDirectory {
@@ -28,7 +29,21 @@ impl StateDirectory {
         must_be_safe(path)?;
         let lock = lock(path)?;
         let path = path.to_owned();
-        Ok(Self { path, _lock: lock })
+        Ok(Self { path, lock })
+    }
+
+    /// The directory of the process before this one, with its lock.
+    pub(super) fn inherit(path: &Path, lock: OwnedFd) -> Self {
+        let lock = File::from(lock);
+        sign(&lock);
+        let path = path.to_owned();
+        Self { path, lock }
+    }
+
+    /// The lock, for whoever shares it.
+    pub(super) fn lock(&self) -> Result<OwnedFd, JournalError> {
+        let lock = self.lock.try_clone().map(OwnedFd::from);
+        lock.map_err(JournalError::io("sharing the lock of", &self.path))
     }
 
     pub(super) fn journal(&self) -> PathBuf {
@@ -86,7 +101,7 @@ fn must_be_safe(path: &Path) -> Result<(), JournalError> {
 
 fn lock(directory: &Path) -> Result<File, JournalError> {
     let path = directory.join("lock");
-    let mut file = private_file()
+    let file = private_file()
         .create(true)
         .open(&path)
         .map_err(JournalError::io("opening", &path))?;
@@ -95,11 +110,16 @@ fn lock(directory: &Path) -> Result<File, JournalError> {
         Err(rustix::io::Errno::WOULDBLOCK) => return Err(in_use(directory, file)),
         Err(error) => return Err(JournalError::io("locking", &path)(error.into())),
     }
-    // Only told to whoever comes second; a full disk is no reason not to serve.
-    let _ = file
-        .set_len(0)
-        .and_then(|()| writeln!(file, "{}", std::process::id()));
+    sign(&file);
     Ok(file)
+}
+
+/// Only told to whoever comes second; a full disk is no reason not to serve.
+fn sign(lock: &File) {
+    let pid = format!("{}\n", std::process::id());
+    let _ = lock
+        .set_len(0)
+        .and_then(|()| lock.write_all_at(pid.as_bytes(), 0));
 }
 
 fn in_use(directory: &Path, mut lock: File) -> JournalError {

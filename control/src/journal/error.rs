@@ -16,6 +16,9 @@ pub enum JournalError {
         /// What the system said.
         error: io::Error,
     },
+    /// Another process has it, which may take over.
+    #[error("the journal is lent to the process that takes over")]
+    Lent,
     /// The thread that writes it is gone.
     #[error("the journal's thread has ended")]
     Stopped,

@@ -106,6 +106,11 @@ impl JournalFile {
         Ok(())
     }
 
+    /// Somebody else may have written to it.
+    pub(super) fn doubt(&mut self) {
+        self.suspect = true;
+    }
+
     pub(super) fn is_long(&self) -> bool {
         self.good_bytes > LONG_BYTES.max(2 * self.rewritten_bytes)
     }

@@ -9,7 +9,7 @@ use crate::verb::{
     abort::Abort, block::Block, completions::Completions, events::Events, history::History,
     hold::Hold, plan::Plan, promote::Promote, receipt::Receipt, reload::Reload, resume::Resume,
     rollback::Rollback, stage::Stage, status::Status, unblock::Unblock, unstage::Unstage,
-    version::Version,
+    upgrade::Upgrade, version::Version,
 };
 
 const EXIT_CODES: &str = "\
@@ -63,6 +63,7 @@ pub(crate) enum Verb {
     Events(Events),
     Plan(Plan),
     Reload(Reload),
+    Upgrade(Upgrade),
     Completions(Completions),
     Version(Version),
 }

@@ -136,6 +136,7 @@ impl Failure {
 fn of_problem(problem: &Problem) -> Exit {
     match (problem.code.as_str(), problem.status) {
         ("stopping", _) => Exit::NotReachable,
+        ("upgrade_failed", _) => Exit::OldServes,
         (_, 403 | 409 | 412 | 423) => Exit::Refused,
         (_, 400..500) => Exit::Usage,
         _ => Exit::Internal,

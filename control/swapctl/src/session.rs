@@ -90,6 +90,7 @@ impl Verb {
             Self::Events(verb) => verb.run(session).await,
             Self::Plan(verb) => verb.run(session).await,
             Self::Reload(verb) => verb.run(session).await,
+            Self::Upgrade(verb) => verb.run(session).await,
             Self::Completions(verb) => verb.run(session.output),
             Self::Version(verb) => verb.run(session).await,
         }
@@ -113,6 +114,7 @@ impl Verb {
             Self::Receipt(_)
             | Self::Events(_)
             | Self::Reload(_)
+            | Self::Upgrade(_)
             | Self::Completions(_)
             | Self::Version(_) => return None,
         };

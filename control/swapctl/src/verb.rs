@@ -16,4 +16,5 @@ pub(crate) mod stage;
 pub(crate) mod status;
 pub(crate) mod unblock;
 pub(crate) mod unstage;
+pub(crate) mod upgrade;
 pub(crate) mod version;

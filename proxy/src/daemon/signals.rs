@@ -1,23 +1,49 @@
-//! Signals: TERM and INT stop, HUP reloads. Any number of them does no harm.
+//! Signals: TERM and INT stop, HUP reloads, USR2 replaces the program. Any number of them does no harm.
 
 use holdfast_control::Handle;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// Serves signals until one asks to stop.
-pub(crate) async fn until_stop(handle: &Handle) {
-    let mut hang_up = listen(SignalKind::hangup());
-    let mut upgrade = listen(SignalKind::user_defined2());
-    loop {
-        tokio::select! {
-            () = stop_asked() => return,
-            () = next(&mut hang_up) => {
-                if let Err(why) = handle.reload("SIGHUP").await {
-                    tracing::error!("not reloaded: {why}");
-                }
-            }
-            () = next(&mut upgrade) => tracing::warn!("SIGUSR2: this version cannot replace its own binary"),
+/// The signals that do not stop.
+pub(crate) struct Signals {
+    hang_up: Option<Signal>,
+    upgrade: Option<Signal>,
+}
+
+impl Signals {
+    pub(crate) fn listen() -> Self {
+        Self {
+            hang_up: listen(SignalKind::hangup()),
+            upgrade: listen(SignalKind::user_defined2()),
         }
     }
+
+    /// Serves signals until one asks to stop. May be asked again where it was left.
+    pub(crate) async fn until_stop(&mut self, handle: &Handle) {
+        loop {
+            tokio::select! {
+                () = stop_asked() => return,
+                () = next(&mut self.hang_up) => reload(handle.clone()),
+                () = next(&mut self.upgrade) => upgrade(handle.clone()),
+            }
+        }
+    }
+}
+
+fn reload(handle: Handle) {
+    tokio::spawn(async move {
+        if let Err(why) = handle.reload("SIGHUP").await {
+            tracing::error!("not reloaded: {why}");
+        }
+    });
+}
+
+fn upgrade(handle: Handle) {
+    tokio::spawn(async move {
+        match handle.upgrade("SIGUSR2").await {
+            Ok(upgraded) => tracing::info!(pid = upgraded.pid, "another process serves"),
+            Err(why) => tracing::error!("not upgraded: {why}"),
+        }
+    });
 }
 
 /// Resolves when somebody asks the daemon to stop.

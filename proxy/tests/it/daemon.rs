@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 
@@ -24,6 +24,8 @@ pub(crate) struct Daemon {
     flags: Vec<String>,
     home: TempDir,
     log: Log,
+    /// Processes that have taken its place, the last one now.
+    successors: Vec<u64>,
 }
 
 /// What a daemon has said so far, after `ready`.
@@ -60,6 +62,7 @@ impl Daemon {
             flags,
             home,
             log: Log::default(),
+            successors: Vec::new(),
         };
         daemon.address = ready_at(&mut daemon.child, &daemon.log);
         daemon
@@ -104,6 +107,21 @@ impl Daemon {
         rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
     }
 
+    pub(crate) fn signal(&self, signal: rustix::process::Signal) {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(pid, signal).unwrap();
+    }
+
+    /// From now on this process is the daemon, which is no child of ours.
+    pub(crate) fn succeeded_by(&mut self, pid: u64) {
+        self.successors.push(pid);
+    }
+
+    /// The end of the process that was started here.
+    pub(crate) async fn predecessor_ended(&mut self) -> std::process::ExitStatus {
+        self.ended().await
+    }
+
     /// Its end.
     pub(crate) async fn ended(&mut self) -> std::process::ExitStatus {
         let child = std::cell::RefCell::new(&mut self.child);
@@ -118,22 +136,7 @@ impl Daemon {
 
     /// Says something over the control socket; the status and the answer.
     pub(crate) async fn say(&self, method: &str, path: &str, body: Value) -> (u16, Value) {
-        let mut stream = UnixStream::connect(&self.socket).await.unwrap();
-        let body = body.to_string();
-        let length = body.len();
-        let head = format!(
-            "{method} {path} HTTP/1.1\r\nHost: holdfast\r\nConnection: close\r\n\
-             Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
-        );
-        stream.write_all(head.as_bytes()).await.unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).await.unwrap();
-        let (head, body) = answer
-            .split_once("\r\n\r\n")
-            .unwrap_or_else(|| panic!("{answer:?}"));
-        let status = head[9..12].parse().unwrap();
-        let value = serde_json::from_str(body).unwrap_or_else(|_| panic!("{answer}"));
-        (status, value)
+        say(&self.socket, method, path, body).await
     }
 
     /// A verb of the only app, which must succeed.
@@ -230,6 +233,10 @@ impl Drop for Daemon {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+        // Those before it have ended, or do when it has.
+        if let Some(pid) = self.successors.last() {
+            kill(*pid);
+        }
     }
 }
 
@@ -261,4 +268,33 @@ fn ready_at(child: &mut Child, said: &Log) -> SocketAddr {
             return address;
         }
     }
+}
+
+/// Ends a daemon that is no child of ours.
+pub(crate) fn kill(pid: u64) {
+    let pid = i32::try_from(pid)
+        .ok()
+        .and_then(rustix::process::Pid::from_raw);
+    // Perhaps it has ended already.
+    let _ = rustix::process::kill_process(pid.unwrap(), rustix::process::Signal::KILL);
+}
+
+/// Says something over a control socket; the status and the answer.
+pub(crate) async fn say(socket: &Path, method: &str, path: &str, body: Value) -> (u16, Value) {
+    let mut stream = UnixStream::connect(socket).await.unwrap();
+    let body = body.to_string();
+    let length = body.len();
+    let head = format!(
+        "{method} {path} HTTP/1.1\r\nHost: holdfast\r\nConnection: close\r\n\
+         Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
+    );
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    let (head, body) = answer
+        .split_once("\r\n\r\n")
+        .unwrap_or_else(|| panic!("{answer:?}"));
+    let status = head[9..12].parse().unwrap();
+    let value = serde_json::from_str(body).unwrap_or_else(|_| panic!("{answer}"));
+    (status, value)
 }

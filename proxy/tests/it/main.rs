@@ -33,6 +33,7 @@ mod stopping;
 mod swapping;
 mod tls;
 mod tunnels;
+mod upgrading;
 mod uploads;
 mod upstreams;
 mod websockets;

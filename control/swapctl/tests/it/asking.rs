@@ -11,6 +11,7 @@ fn obliging(request: &Request, answer: Answer) {
         "GET /v1/status" => answer.json(200, &status()),
         line if line.starts_with("GET /v1/history") => answer.json(200, &json!([])),
         "GET /v1/receipt" => answer.json(200, &receipt(json!({}))),
+        "POST /v1/upgrade" => answer.json(200, &upgraded()),
         line if line.ends_with("/plan") => answer.json(200, &plan()),
         _ if request.body["detach"] == true => answer.json(202, &json!({ "operation": "OP" })),
         _ if request.accept == "text/event-stream" => {
@@ -25,6 +26,24 @@ fn plan() -> Value {
         "app": "web", "rate": 41.2, "boot_ms": 10000, "held": 412, "held_bytes": 1263616,
         "longest_hold_ms": 10000, "fits": true, "why": null,
     })
+}
+
+fn upgraded() -> Value {
+    json!({ "pid": 4711, "version": "1.2.3", "was": 815, "took_ms": 3104 })
+}
+
+#[test]
+fn an_upgrade_names_the_program_absolutely_and_says_who_serves() {
+    let daemon = Daemon::new(obliging);
+    let run = daemon.run(&["upgrade", "--binary", "holdfast"]).expect(0);
+    assert_eq!(
+        run.out,
+        "upgraded to 1.2.3: pid 4711 serves, pid 815 answers its last requests; took 3.1 s\n"
+    );
+    let asked = daemon.heard();
+    let binary = asked[0].body["binary"].as_str().unwrap();
+    let here = std::env::current_dir().unwrap().join("holdfast");
+    assert_eq!(std::path::Path::new(binary), here);
 }
 
 #[test]
@@ -49,6 +68,8 @@ fn each_verb_with_all_its_flags() {
         "receipt",
         "plan web --boot 1m",
         "reload",
+        "upgrade",
+        "upgrade --binary /opt/holdfast",
     ] {
         let words: Vec<&str> = typed.split_whitespace().collect();
         daemon.run(&words).expect(0);

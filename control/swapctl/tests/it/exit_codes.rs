@@ -48,6 +48,8 @@ fn why_a_command_was_refused() {
         (404, "unknown_release", 2),
         (400, "does_not_fit", 2),
         (400, "configuration", 2),
+        (409, "upgrading", 6),
+        (502, "upgrade_failed", 4),
         (503, "journal", 1),
         (503, "stopping", 3),
     ] {

@@ -2,7 +2,7 @@
 
 use crate::run::alone;
 
-const VERBS: [&str; 17] = [
+const VERBS: [&str; 18] = [
     "status",
     "promote",
     "stage",
@@ -18,6 +18,7 @@ const VERBS: [&str; 17] = [
     "events",
     "plan",
     "reload",
+    "upgrade",
     "completions",
     "version",
 ];

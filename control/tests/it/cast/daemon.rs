@@ -64,6 +64,8 @@ impl Place {
             mode: self.mode,
             users: self.users.clone(),
             reload: reload_hook(next_apps.clone()),
+            upgrade: Arc::new(|_| Box::pin(async { Err("not here".to_owned()) })),
+            inherited: None,
         };
         let its_plane = plane.clone();
         let thread = std::thread::spawn(move || {

@@ -1,0 +1,292 @@
+//! Another process takes the daemon's place: its own program, one that will not do, one that dies after a moment.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::app::App;
+use crate::client::until;
+use crate::daemon::Daemon;
+
+/// Replaces the program by this one, if one is named.
+async fn upgrade(daemon: &Daemon, binary: Option<&Path>) -> (u16, Value) {
+    let body = json!({ "binary": binary });
+    daemon.say("POST", "/v1/upgrade", body).await
+}
+
+async fn pid(daemon: &Daemon) -> u64 {
+    let (_, status) = daemon.say("GET", "/v1/status", Value::Null).await;
+    status["pid"].as_u64().unwrap()
+}
+
+/// A program that is started with the daemon's arguments, and does this.
+fn script(folder: &Path, name: &str, does: &str) -> PathBuf {
+    let path = folder.join(name);
+    std::fs::write(&path, format!("#!/bin/sh\n{does}\n")).unwrap();
+    std::fs::set_permissions(&path, PermissionsExt::from_mode(0o755)).unwrap();
+    path
+}
+
+fn holdfast() -> &'static str {
+    env!("CARGO_BIN_EXE_holdfast")
+}
+
+#[tokio::test]
+async fn another_process_serves_the_same_release_on_the_same_sockets() {
+    let (a, b) = (App::start("a").await, App::start("b").await);
+    let mut daemon = Daemon::with(&a).await;
+    daemon.promote("v2", &b, json!({})).await;
+    let mut kept = daemon.client().await;
+    assert_eq!(kept.get("/").await.text(), "b 0");
+    let was = pid(&daemon).await;
+
+    let (status, upgraded) = upgrade(&daemon, None).await;
+    assert_eq!(status, 200, "{upgraded}");
+    assert_eq!(upgraded["was"], was);
+    daemon.succeeded_by(upgraded["pid"].as_u64().unwrap());
+    assert_eq!(upgraded["pid"], pid(&daemon).await);
+    // The old process still has its connection, and lets it go with the next answer.
+    let answer = kept.get("/").await;
+    assert_eq!(
+        (answer.status, answer.field("connection")),
+        (200, Some("close"))
+    );
+    let answer = daemon.client().await.get("/").await;
+    assert_eq!(answer.field("x-release"), Some("v2"));
+
+    // It takes commands when the old one has ended, and can be replaced itself.
+    daemon.promote("v3", &a, json!({})).await;
+    let (status, again) = upgrade(&daemon, None).await;
+    assert_eq!((status, &again["was"]), (200, &upgraded["pid"]), "{again}");
+    daemon.succeeded_by(again["pid"].as_u64().unwrap());
+    let answer = daemon.client().await.get("/").await;
+    assert_eq!(answer.field("x-release"), Some("v3"));
+}
+
+#[tokio::test]
+async fn nobody_is_refused_reset_or_left_without_an_answer_meanwhile() {
+    let app = App::start("a").await;
+    let mut daemon = Daemon::with(&app).await;
+    let over = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let address = daemon.address;
+    let clients: Vec<_> = (0..8)
+        .map(|number| {
+            let over = over.clone();
+            tokio::spawn(async move {
+                let mut answered = 0;
+                while !over.load(std::sync::atomic::Ordering::Relaxed) {
+                    let mut client = crate::client::Client::connect(address).await;
+                    // Some ask once, some again until they are told to go.
+                    for _ in 0..=number {
+                        let answer = client.get("/").await;
+                        assert_eq!(answer.status, 200);
+                        answered += 1;
+                        if answer.field("connection") == Some("close") {
+                            break;
+                        }
+                    }
+                }
+                answered
+            })
+        })
+        .collect();
+    for _ in 0..3 {
+        let (status, upgraded) = upgrade(&daemon, None).await;
+        assert_eq!(status, 200, "{upgraded}");
+        daemon.succeeded_by(upgraded["pid"].as_u64().unwrap());
+    }
+    over.store(true, std::sync::atomic::Ordering::Relaxed);
+    for client in clients {
+        assert!(client.await.unwrap() > 0);
+    }
+}
+
+#[tokio::test]
+async fn a_request_under_way_is_answered_by_the_old_process() {
+    let app = App::start("a").await;
+    let mut daemon = Daemon::with(&app).await;
+    let mut slow = daemon.client().await;
+    slow.say("GET /slow/6000 HTTP/1.1\r\nHost: x.test\r\n\r\n")
+        .await;
+    until("the request is at the app", async || {
+        app.targets().len() == 1
+    })
+    .await;
+    let (status, upgraded) = upgrade(&daemon, None).await;
+    assert_eq!(status, 200, "{upgraded}");
+    daemon.succeeded_by(upgraded["pid"].as_u64().unwrap());
+    let answer = slow.answer().await;
+    assert_eq!(
+        (answer.status, answer.field("connection")),
+        (200, Some("close"))
+    );
+    assert!(daemon.predecessor_ended().await.success());
+}
+
+#[tokio::test]
+async fn a_program_that_will_not_do_changes_nothing() {
+    let (a, b) = (App::start("a").await, App::start("b").await);
+    let daemon = Daemon::with(&a).await;
+    let folder = tempfile::tempdir().unwrap();
+    let was = pid(&daemon).await;
+    let plain = folder.path().join("plain");
+    std::fs::write(&plain, "no program").unwrap();
+    let dies = format!("exec {} check --config /none", holdfast());
+    for (binary, says) in [
+        (folder.path().join("nowhere"), "No such file"),
+        (plain, "ermission denied"),
+        (script(folder.path(), "exits", "exit 3"), "exit status: 3"),
+        (script(folder.path(), "killed", "kill -9 $$"), "signal: 9"),
+        (script(folder.path(), "other", &dies), "exit status 2"),
+        (
+            script(folder.path(), "deaf", "exec <&-; sleep 60"),
+            "hung up",
+        ),
+    ] {
+        let (status, problem) = upgrade(&daemon, Some(&binary)).await;
+        assert_eq!((status, &problem["code"]), (502, &json!("upgrade_failed")));
+        let detail = problem["detail"].as_str().unwrap();
+        assert!(detail.contains(says), "{detail}");
+        assert!(detail.contains(binary.to_str().unwrap()), "{detail}");
+        assert_eq!(pid(&daemon).await, was);
+        assert_eq!(daemon.client().await.get("/").await.status, 200);
+    }
+    // Commands are taken, and what they say is kept.
+    daemon.promote("v2", &b, json!({})).await;
+    assert_eq!(daemon.status().await["live"]["release"], "v2");
+}
+
+#[tokio::test]
+async fn a_configuration_that_is_wrong_by_now_is_named_and_the_old_process_goes_on() {
+    let app = App::start("a").await;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("holdfast.toml");
+    std::fs::write(&file, "[app.default]\n").unwrap();
+    let flags = [
+        &format!("--config={}", file.display())[..],
+        &format!("--upstream={}", app.address),
+    ];
+    let daemon = Daemon::start(&flags, "").await;
+    std::fs::write(&file, "[app.default]\nhots = [\"x\"]\n").unwrap();
+    let (status, problem) = upgrade(&daemon, None).await;
+    assert_eq!(status, 502, "{problem}");
+    let detail = problem["detail"].as_str().unwrap();
+    assert!(detail.contains("hots"), "{detail}");
+    assert_eq!(daemon.client().await.get("/").await.status, 200);
+}
+
+#[tokio::test]
+async fn a_successor_that_dies_after_it_began_to_serve_is_replaced_by_the_old_process() {
+    let (a, b) = (App::start("a").await, App::start("b").await);
+    let daemon = Daemon::with(&a).await;
+    let was = pid(&daemon).await;
+    let upgrading = tokio::spawn({
+        let socket = daemon.socket.clone();
+        async move { crate::daemon::say(&socket, "POST", "/v1/upgrade", json!({})).await }
+    });
+    until("another process serves", async || pid(&daemon).await != was).await;
+    let successor = pid(&daemon).await;
+    crate::daemon::kill(successor);
+    let (status, problem) = upgrading.await.unwrap();
+    assert_eq!(status, 502, "{problem}");
+    let detail = problem["detail"].as_str().unwrap();
+    assert!(detail.contains("signal: 9"), "{detail}");
+    assert_eq!(pid(&daemon).await, was);
+    assert_eq!(daemon.client().await.get("/").await.status, 200);
+    daemon.promote("v2", &b, json!({})).await;
+    assert_eq!(
+        daemon.client().await.get("/").await.field("x-release"),
+        Some("v2")
+    );
+}
+
+#[tokio::test]
+async fn if_the_old_process_is_killed_the_new_one_serves_alone() {
+    let (a, b) = (App::start("a").await, App::start("b").await);
+    let mut daemon = Daemon::with(&a).await;
+    let was = pid(&daemon).await;
+    let upgrading = tokio::spawn({
+        let socket = daemon.socket.clone();
+        async move { crate::daemon::say(&socket, "POST", "/v1/upgrade", json!({})).await }
+    });
+    until("another process serves", async || pid(&daemon).await != was).await;
+    daemon.succeeded_by(pid(&daemon).await);
+    crate::daemon::kill(was);
+    assert!(upgrading.await.is_err(), "nobody is there to answer");
+    daemon.promote("v2", &b, json!({})).await;
+    assert_eq!(
+        daemon.client().await.get("/").await.field("x-release"),
+        Some("v2")
+    );
+}
+
+#[tokio::test]
+async fn there_is_no_upgrade_while_an_app_is_in_the_middle_of_something() {
+    let app = App::start("a").await;
+    let daemon = Daemon::with(&app).await;
+    daemon.verb("hold", json!({})).await;
+    let (status, problem) = upgrade(&daemon, None).await;
+    assert_eq!(
+        (status, &problem["code"]),
+        (409, &json!("busy")),
+        "{problem}"
+    );
+    daemon.verb("resume", json!({})).await;
+    until("the app stands still", async || {
+        daemon.status().await["phase"] == "steady"
+    })
+    .await;
+    let first = tokio::spawn({
+        let socket = daemon.socket.clone();
+        async move { crate::daemon::say(&socket, "POST", "/v1/upgrade", json!({})).await }
+    });
+    let was = pid(&daemon).await;
+    // While one is under way there is no other, and no command: at the old process they are refused.
+    until("commands are refused", async || {
+        let path = "/v1/apps/default/block";
+        let asked = daemon.say("POST", path, json!({"reason": "look"}));
+        let asked = tokio::time::timeout(Duration::from_millis(500), asked).await;
+        asked.is_ok_and(|(status, problem)| status == 409 && problem["code"] == "upgrading")
+            || pid(&daemon).await != was
+    })
+    .await;
+    let (status, upgraded) = first.await.unwrap();
+    assert_eq!(status, 200, "{upgraded}");
+    crate::daemon::kill(upgraded["pid"].as_u64().unwrap());
+}
+
+#[tokio::test]
+async fn a_signal_replaces_the_program_too() {
+    let app = App::start("a").await;
+    let mut daemon = Daemon::with(&app).await;
+    let was = pid(&daemon).await;
+    daemon.signal(rustix::process::Signal::USR2);
+    until("another process serves", async || pid(&daemon).await != was).await;
+    daemon.succeeded_by(pid(&daemon).await);
+    assert!(daemon.predecessor_ended().await.success());
+    assert_eq!(daemon.client().await.get("/").await.status, 200);
+}
+
+#[tokio::test]
+async fn with_more_or_fewer_workers_no_listener_is_without_one() {
+    let app = App::start("a").await;
+    let folder = tempfile::tempdir().unwrap();
+    for (before, after) in [(3, 1), (1, 3)] {
+        let workers = format!("--workers={before}");
+        let upstream = format!("--upstream={}", app.address);
+        let mut daemon = Daemon::start(&[&workers, &upstream], "").await;
+        let change = format!(
+            "exec {} $(echo \"$@\" | sed s/{workers}/--workers={after}/)",
+            holdfast()
+        );
+        let binary = script(folder.path(), &format!("to-{after}"), &change);
+        let (status, upgraded) = upgrade(&daemon, Some(&binary)).await;
+        assert_eq!(status, 200, "{upgraded}");
+        daemon.succeeded_by(upgraded["pid"].as_u64().unwrap());
+        for _ in 0..60 {
+            assert_eq!(daemon.client().await.get("/").await.status, 200);
+        }
+    }
+}

@@ -27,8 +27,8 @@ pub(crate) struct Cli {
     #[arg(long, value_name = "S")]
     seed: Option<u64>,
     /// Requests held in `overflow`, at most in `held`, clients in `burst`, promotes in `thousand-swaps`, in
-    /// each row of `promote-cost`, rounds of `swap-latency` [default: 3000; 100000; 8000;
-    /// 1000; 20; 12]
+    /// each row of `promote-cost`, rounds of `swap-latency`, upgrades in `upgrades` [default: 3000;
+    /// 100000; 8000; 1000; 20; 12; 100]
     #[arg(long, value_name = "N")]
     count: Option<usize>,
     /// Only these ways of asking, in `held`
@@ -65,6 +65,8 @@ enum What {
     Overflow,
     /// Promotes in a row
     ThousandSwaps,
+    /// The daemon's own program replaced, again and again
+    Upgrades,
     /// Promotes among clients that send and read a few octets at a time
     SlowClients,
     /// Promotes with WebSockets open
@@ -125,6 +127,7 @@ impl Cli {
             What::NeverReady => Scenario::NeverReady,
             What::Overflow => Scenario::Overflow,
             What::ThousandSwaps => Scenario::ThousandSwaps,
+            What::Upgrades => Scenario::Upgrades,
             What::SlowClients => Scenario::SlowClients,
             What::Websocket => Scenario::Websocket,
             What::Held => Scenario::Held,
@@ -175,7 +178,7 @@ mod tests {
     #[test]
     fn all_short_is_every_scenario_in_small() {
         let cli = Cli::try_parse_from(["loadtests", "all-short", "--rate", "50"]).unwrap();
-        assert_eq!(cli.scenarios().len(), 9);
+        assert_eq!(cli.scenarios().len(), 10);
         let options = cli.options(Scenario::ThousandSwaps);
         assert_eq!((options.count, options.rate), (Some(20), Some(50.0)));
     }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
+use rustix::process::{Pid, Signal, kill_process};
 use tokio::net::TcpStream;
 use tokio::process::Child;
 use tokio::time::sleep;
@@ -23,6 +24,8 @@ const START_POLL: Duration = Duration::from_millis(20);
 /// A running daemon. Dropping it kills it.
 pub(crate) struct Daemon {
     child: Child,
+    /// The process that has taken its place, which is no child of ours.
+    successor: Option<u32>,
     pub(crate) address: SocketAddr,
     log: PathBuf,
 }
@@ -85,6 +88,7 @@ impl Daemon {
             .map_err(|why| Trouble::io("holdfast", why))?;
         let mut daemon = Self {
             child,
+            successor: None,
             address,
             log,
         };
@@ -115,12 +119,30 @@ impl Daemon {
 
     /// What it takes now.
     pub(crate) fn figures(&self) -> Result<Figures, Trouble> {
-        Figures::of(self.child.id().unwrap_or_default())
+        Figures::of(self.successor.or(self.child.id()).unwrap_or_default())
+    }
+
+    /// From now on this process is the daemon.
+    pub(crate) fn succeeded_by(&mut self, pid: u32) {
+        self.successor = Some(pid);
     }
 
     /// Whether it still runs.
     pub(crate) fn is_alive(&mut self) -> bool {
-        matches!(self.child.try_wait(), Ok(None))
+        match self.successor {
+            Some(pid) => Figures::of(pid).is_ok(),
+            None => matches!(self.child.try_wait(), Ok(None)),
+        }
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        let pid = self
+            .successor
+            .and_then(|pid| Pid::from_raw(pid.cast_signed()));
+        // Perhaps it has ended by itself.
+        let _ = pid.map(|pid| kill_process(pid, Signal::KILL));
     }
 }
 

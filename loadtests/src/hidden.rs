@@ -27,7 +27,10 @@ pub(crate) fn main_if_asked() -> Option<ExitCode> {
     }
     match verb {
         DAEMON => {
-            thread::spawn(end_with_stdin);
+            // A successor's standard input is the process before it.
+            if std::env::var_os("HOLDFAST_HANDOVER").is_none() {
+                thread::spawn(end_with_stdin);
+            }
             Some(holdfast::main_from(arguments))
         }
         SWAPCTL => Some(swapctl::main_from(arguments)),

@@ -15,6 +15,7 @@ mod receipts;
 mod slow_clients;
 mod swap_latency;
 mod thousand_swaps;
+mod upgrades;
 mod websocket;
 
 use std::fmt;
@@ -34,6 +35,7 @@ pub(crate) enum Scenario {
     NeverReady,
     Overflow,
     ThousandSwaps,
+    Upgrades,
     SlowClients,
     Websocket,
     RealApp(Kind),
@@ -47,7 +49,7 @@ pub(crate) enum Scenario {
 
 impl Scenario {
     /// All that need nothing but this binary.
-    pub(crate) const ALL: [Self; 9] = [
+    pub(crate) const ALL: [Self; 10] = [
         Self::Overlap,
         Self::Hold,
         Self::Down,
@@ -56,6 +58,7 @@ impl Scenario {
         Self::SlowClients,
         Self::Websocket,
         Self::ThousandSwaps,
+        Self::Upgrades,
         Self::Held,
     ];
 
@@ -76,6 +79,9 @@ impl Scenario {
                 "twice as many requests as a hold takes, and a third of the held ones leave"
             }
             Self::ThousandSwaps => "promotes in a row, with either strategy",
+            Self::Upgrades => {
+                "the daemon's own program replaced again and again under a mixed load"
+            }
             Self::SlowClients => {
                 "promotes with either strategy among clients that send and read slowly"
             }
@@ -104,6 +110,7 @@ impl Scenario {
     pub(crate) fn small_count(self) -> usize {
         match self {
             Self::ThousandSwaps => 20,
+            Self::Upgrades => 2,
             Self::Overflow => 300,
             Self::Held => 200,
             Self::PromoteCost
@@ -130,6 +137,7 @@ impl Scenario {
             Self::NeverReady => never_ready::play(options).await,
             Self::Overflow => overflow::play(options).await,
             Self::ThousandSwaps => thousand_swaps::play(options).await,
+            Self::Upgrades => upgrades::play(options).await,
             Self::SlowClients => slow_clients::play(options).await,
             Self::Websocket => websocket::play(options).await,
             Self::RealApp(kind) => real_app::play(options, kind).await,
@@ -152,6 +160,7 @@ impl fmt::Display for Scenario {
             Self::NeverReady => "never-ready",
             Self::Overflow => "overflow",
             Self::ThousandSwaps => "thousand-swaps",
+            Self::Upgrades => "upgrades",
             Self::SlowClients => "slow-clients",
             Self::Websocket => "websocket",
             Self::RealApp(kind) => return write!(f, "real-{kind}"),

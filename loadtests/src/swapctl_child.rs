@@ -101,7 +101,7 @@ impl Ended {
         }
     }
 
-    fn read<T: for<'a> serde::Deserialize<'a>>(&self) -> Result<T, Trouble> {
+    pub(crate) fn read<T: for<'a> serde::Deserialize<'a>>(&self) -> Result<T, Trouble> {
         serde_json::from_str(&self.stdout).map_err(|why| Trouble::Said {
             verb: self.verb.clone(),
             why,

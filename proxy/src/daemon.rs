@@ -21,7 +21,6 @@ use tokio::net::TcpListener;
 use crate::access_log::AccessLog;
 use crate::acme;
 use crate::admin;
-use crate::challenges::Challenges;
 use crate::cli;
 use crate::handover::{self, Estate, Heir, Predecessor, Successor};
 use crate::limits;
@@ -31,7 +30,7 @@ use crate::metrics::Page;
 use crate::peer::Trusted;
 use crate::plane::Plane;
 use crate::table;
-use crate::tls::{Issued, Tls};
+use crate::tls::{Means, TicketKeys, Tls};
 use crate::workers::{self, Connections, Running, Workers};
 use configuration::Configuration;
 use succession::{Doors, End};
@@ -97,8 +96,8 @@ fn run_as(heir: Option<Heir>, typed: cli::Run) -> Result<(), Failed> {
 async fn serve(configuration: Arc<Configuration>, mut heir: Option<Heir>) -> Result<(), Failed> {
     let settings = configuration.now();
     // Everything that can be refused comes first; nothing is accepted before the table is published.
-    let (challenges, issued) = (Arc::default(), Arc::default());
-    let fronts = fronts(&settings, &challenges, &issued)?;
+    let means = means(heir.as_ref())?;
+    let fronts = fronts(&settings, &means)?;
     let apps = table::Settings::open_all(&settings.apps).map_err(usage)?;
     let workers = worker_count(&settings);
     let bound = workers::bind(&addresses(&settings), workers, &mut heir).map_err(usage)?;
@@ -113,7 +112,12 @@ async fn serve(configuration: Arc<Configuration>, mut heir: Option<Heir>) -> Res
     let mut options = options(&settings, &configuration, &plane, &fronts, upgrade)?;
     options.inherited = heir.as_mut().and_then(|heir| heir.belongings.take());
     let control = ControlPlane::open(options).map_err(usage)?;
-    let upkeep = acme::open(&settings, &state_dir(&settings)?, &challenges, &issued);
+    let upkeep = acme::open(
+        &settings,
+        &state_dir(&settings)?,
+        &means.challenges,
+        &means.issued,
+    );
     let upkeep = upkeep.map_err(usage)?;
     plane.configure(&apps);
     let started = control
@@ -131,6 +135,7 @@ async fn serve(configuration: Arc<Configuration>, mut heir: Option<Heir>) -> Res
     handle.open(true);
     let estate = Estate {
         listeners: bound.listeners,
+        tickets: means.tickets.clone(),
         admin: lendable(&settings, admin.as_ref())?,
     };
     if let Some((listener, address)) = admin {
@@ -201,16 +206,24 @@ fn addresses(settings: &Settings) -> Vec<SocketAddr> {
         .collect()
 }
 
+/// What the TLS of all listeners shares. Sessions of the process before this one are resumed.
+fn means(heir: Option<&Heir>) -> Result<Means, Failed> {
+    let tickets = match heir {
+        Some(heir) => heir.estate.tickets.clone(),
+        None => TicketKeys::new().map_err(|error| internal("TLS", error))?,
+    };
+    Ok(Means {
+        challenges: Arc::default(),
+        issued: Arc::default(),
+        tickets,
+    })
+}
+
 /// What each listener needs besides its socket.
-fn fronts(
-    settings: &Settings,
-    challenges: &Arc<Challenges>,
-    issued: &Arc<Issued>,
-) -> Result<Vec<Arc<Front>>, Failed> {
+fn fronts(settings: &Settings, means: &Means) -> Result<Vec<Arc<Front>>, Failed> {
     let trusted = Trusted::new(&settings.server.trusted);
     let fronts = settings.listen.iter();
-    let fronts =
-        fronts.map(|listen| Front::open(listen, &trusted, settings.limits, challenges, issued));
+    let fronts = fronts.map(|listen| Front::open(listen, &trusted, settings.limits, means));
     fronts
         .map(|front| front.map(Arc::new).map_err(usage))
         .collect()

@@ -13,6 +13,7 @@ use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 
+use crate::tls::TicketKeys;
 pub(crate) use inherit::{Heir, Predecessor, inherit};
 pub(crate) use lend::{Accepting, Successor, hand_over};
 
@@ -26,6 +27,8 @@ const BEAT: Duration = Duration::from_millis(100);
 pub(crate) struct Estate {
     pub(crate) listeners: Vec<Listener>,
     pub(crate) admin: Option<(SocketAddr, OwnedFd)>,
+    /// What seals the sessions of TLS.
+    pub(crate) tickets: TicketKeys,
 }
 
 /// The sockets of one address.

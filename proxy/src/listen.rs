@@ -16,7 +16,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::challenges::Challenges;
 use crate::peer::Trusted;
-use crate::tls::{Issued, Tls, TlsError};
+use crate::tls::{Means, Tls, TlsError};
 
 /// Clients that may wait to be accepted, for each socket.
 const BACKLOG: i32 = 4096;
@@ -52,14 +52,13 @@ impl Front {
         listen: &Listen,
         trusted: &Trusted,
         limits: Limits,
-        challenges: &Arc<Challenges>,
-        issued: &Arc<Issued>,
+        means: &Means,
     ) -> Result<Self, TlsError> {
         let tls = listen.tls.as_ref();
-        let tls = tls.map(|tls| Tls::open(tls, challenges, issued));
+        let tls = tls.map(|tls| Tls::open(tls, listen.address.to_string(), means));
         Ok(Self {
             tls: tls.transpose()?,
-            challenges: challenges.clone(),
+            challenges: means.challenges.clone(),
             redirect: listen.redirect,
             proxy_protocol: listen.proxy_protocol,
             trusted: trusted.clone(),

@@ -9,6 +9,7 @@ mod certificates;
 mod challenge;
 mod issued;
 mod outward;
+mod tickets;
 
 use std::io;
 use std::pin::Pin;
@@ -38,6 +39,8 @@ pub(crate) use issued::Issued;
 #[cfg(feature = "acme")]
 pub(crate) use issued::{Certificate, NotOurs};
 pub(crate) use outward::Outward;
+use tickets::Tickets;
+pub(crate) use tickets::{NoKey, TicketKeys, Told};
 
 /// What HTTP/2 is called in a handshake (RFC 9113, 3.2).
 const HTTP_2: &[u8] = b"h2";
@@ -45,10 +48,21 @@ const HTTP_2: &[u8] = b"h2";
 /// The TLS of one listener.
 pub(crate) struct Tls {
     settings: config::Tls,
-    challenges: Arc<Challenges>,
-    issued: Arc<Issued>,
+    /// Where it listens, in words.
+    listener: String,
+    means: Means,
     /// Read once a handshake, written once a reload.
     now: RwLock<Ready>,
+}
+
+/// What the TLS of all listeners shares. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Means {
+    /// What an ACME authority asks.
+    pub(crate) challenges: Arc<Challenges>,
+    /// What it has given.
+    pub(crate) issued: Arc<Issued>,
+    pub(crate) tickets: TicketKeys,
 }
 
 /// What handshakes use.
@@ -59,23 +73,24 @@ struct Ready {
 }
 
 impl Tls {
-    /// Reads all files. `challenges`, `issued`: what an authority asks, and what it has given.
+    /// Reads all files.
     pub(crate) fn open(
         settings: &config::Tls,
-        challenges: &Arc<Challenges>,
-        issued: &Arc<Issued>,
+        listener: String,
+        means: &Means,
     ) -> Result<Self, TlsError> {
+        let now = RwLock::new(ready(settings, &listener, means)?);
         Ok(Self {
             settings: settings.clone(),
-            challenges: challenges.clone(),
-            issued: issued.clone(),
-            now: RwLock::new(ready(settings, issued)?),
+            listener,
+            means: means.clone(),
+            now,
         })
     }
 
     /// Reads all files again, for replacing what is in use.
     pub(crate) fn look_again(&self) -> Result<Reread<'_>, TlsError> {
-        let ready = ready(&self.settings, &self.issued)?;
+        let ready = ready(&self.settings, &self.listener, &self.means)?;
         Ok(Reread { tls: self, ready })
     }
 
@@ -86,8 +101,8 @@ impl Tls {
         max: Duration,
     ) -> io::Result<Option<Secured>> {
         let config = self.now().config;
-        let secured = if self.challenges.is_any() {
-            let shaking = Box::pin(challenge::shake(stream, &self.challenges, config));
+        let secured = if self.means.challenges.is_any() {
+            let shaking = Box::pin(challenge::shake(stream, &self.means.challenges, config));
             tokio::time::timeout(max, shaking).await??
         } else {
             let shaking = TlsAcceptor::from(config).accept(stream);
@@ -99,7 +114,7 @@ impl Tls {
     /// When each of its certificates ends.
     pub(crate) fn expiries(&self) -> Vec<Expiry> {
         let issued = self.settings.acme.iter();
-        let issued = issued.filter_map(|name| self.issued.expiry(name));
+        let issued = issued.filter_map(|name| self.means.issued.expiry(name));
         let in_files = self.now().expiries;
         in_files.iter().cloned().chain(issued).collect()
     }
@@ -124,11 +139,15 @@ impl Reread<'_> {
     }
 }
 
-fn ready(settings: &config::Tls, issued: &Arc<Issued>) -> Result<Ready, TlsError> {
+fn ready(settings: &config::Tls, listener: &str, means: &Means) -> Result<Ready, TlsError> {
     let provider = Arc::new(aws_lc_rs::default_provider());
-    let certificates = Certificates::read(settings, issued, &provider)?;
+    let certificates = Certificates::read(settings, &means.issued, &provider)?;
     let expiries = Arc::new(certificates.expiries());
-    let config = server_config(settings, certificates, provider)?;
+    let mut config = server_config(settings, certificates, provider)?;
+    let clients = settings.clients.as_ref();
+    let clients = clients.map(|clients| (clients.ca.as_path(), clients.required));
+    let tickets = Tickets::new(&means.tickets, listener, clients);
+    config.ticketer = Arc::new(tickets?);
     Ok(Ready {
         config: Arc::new(config),
         expiries,
@@ -158,7 +177,6 @@ fn server_config(
         .with_client_cert_verifier(verifier)
         .with_cert_resolver(Arc::new(certificates));
     config.alpn_protocols = vec![HTTP_2.to_vec(), b"http/1.1".to_vec()];
-    config.ticketer = aws_lc_rs::Ticketer::new().map_err(TlsError::of_rustls)?;
     Ok(config)
 }
 

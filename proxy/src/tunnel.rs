@@ -13,10 +13,13 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, split};
 
 use crate::account::Account;
 use crate::lease::Lease;
+use crate::stop::Stop;
 use frames::{Frames, GOING_AWAY};
 
 /// Octets copied at a time, each way.
 const COPY_BYTES: usize = 16 * 1024;
+/// Over so long the ends of tunnels are spread when the daemon ends: whoever is cut comes back at once.
+const STOPPING_SPREAD: Duration = Duration::from_secs(10);
 /// A client that takes nothing is told nothing.
 pub(crate) const FAREWELL_MAX: Duration = Duration::from_secs(1);
 
@@ -25,6 +28,7 @@ pub(crate) struct Tunnel {
     pub(crate) upgrade: OnUpgrade,
     pub(crate) lease: Lease,
     pub(crate) account: Box<Account>,
+    pub(crate) stop: Stop,
 }
 
 impl Tunnel {
@@ -38,6 +42,7 @@ impl Tunnel {
             upgrade,
             lease,
             account,
+            stop,
         } = self;
         let release = lease.release().clone();
         let (mut from_client, mut to_client) = split(client);
@@ -57,6 +62,7 @@ impl Tunnel {
                 false
             }
             () = release.tunnels_cut() => true,
+            () = stop.idle_grace(STOPPING_SPREAD.mul_f64(fastrand::f64())) => true,
         };
         if cut && said.may_say() {
             let saying = to_client.write_all(&GOING_AWAY);

@@ -365,6 +365,7 @@ impl Traveller {
                     upgrade,
                     lease,
                     account,
+                    stop: conn.worker.stop.clone(),
                 });
                 AnswerBody::of_tunnel(conn)
             }

@@ -65,8 +65,22 @@ impl Verdict {
         self.answered_or_refused(findings);
     }
 
+    /// The same where a process ends, which closes connections that have been idle for a while: whether that was long
+    /// enough is another question.
+    pub fn nothing_lost_but_idle(&mut self, findings: &Findings) {
+        let refused = findings.refused();
+        self.must("no request refused by the proxy", refused, refused == 0);
+        self.none_lost(findings);
+        self.nothing_wrong(findings);
+    }
+
     /// The same where a hold may be full: who is refused is told so.
     pub fn answered_or_refused(&mut self, findings: &Findings) {
+        self.none_lost(findings);
+        self.never_wrong(findings);
+    }
+
+    fn none_lost(&mut self, findings: &Findings) {
         let lost: Vec<String> = findings
             .lost
             .iter()
@@ -85,11 +99,16 @@ impl Verdict {
             seen,
             lost.is_empty() && findings.sent > 0,
         );
-        self.never_wrong(findings);
     }
 
     /// What must hold even where requests may be lost.
     pub fn never_wrong(&mut self, findings: &Findings) {
+        self.nothing_wrong(findings);
+        let closes = findings.unannounced_closes;
+        self.must("no idle connection closed unannounced", closes, closes == 0);
+    }
+
+    fn nothing_wrong(&mut self, findings: &Findings) {
         self.none("POST that reached an app twice", &findings.doubled);
         self.none(
             "request to a release that was not to get it",
@@ -103,8 +122,6 @@ impl Verdict {
             "refused request that reached an app",
             &findings.refused_but_arrived,
         );
-        let closes = findings.unannounced_closes;
-        self.must("no idle connection closed unannounced", closes, closes == 0);
     }
 }
 

@@ -10,6 +10,7 @@ use rustix::net::sockopt::socket_type;
 
 use super::packet::{Channel, FORMAT, Legacy, Packet, receive, send};
 use super::{BEAT, Estate, Listener, VARIABLE};
+use crate::tls::{NoKey, TicketKeys};
 
 /// What this process got from the one before it.
 pub(crate) struct Heir {
@@ -38,6 +39,8 @@ pub(crate) enum NoLegacy {
     Format(u32),
     #[error("the process before this one lends {0} files instead of {1}")]
     Files(usize, usize),
+    #[error(transparent)]
+    Tickets(#[from] NoKey),
 }
 
 /// What the process before this one lends; none: there is none.
@@ -64,9 +67,7 @@ pub(crate) fn inherit() -> Result<Option<Heir>, NoLegacy> {
             None => return Err(NoLegacy::Ended),
         }
     }
-    let count = files.len();
-    let (estate, belongings) =
-        sort(legacy, files).map_err(|expected| NoLegacy::Files(count, expected))?;
+    let (estate, belongings) = sort(legacy, files)?;
     Ok(Some(Heir {
         socket,
         estate,
@@ -86,9 +87,9 @@ fn standard_input() -> io::Result<Option<OwnedFd>> {
     Ok(Some(socket))
 }
 
-/// What is what, in the order in which it was lent. An error: how many there should be.
-fn sort(legacy: Legacy, files: Vec<OwnedFd>) -> Result<(Estate, Belongings), usize> {
-    let expected = legacy.files();
+/// What is what, in the order in which it was lent.
+fn sort(legacy: Legacy, files: Vec<OwnedFd>) -> Result<(Estate, Belongings), NoLegacy> {
+    let (count, expected) = (files.len(), legacy.files());
     let mut files = files.into_iter();
     let listeners = legacy.listeners.into_iter();
     let listeners = listeners.map(|it| Listener {
@@ -97,7 +98,7 @@ fn sort(legacy: Legacy, files: Vec<OwnedFd>) -> Result<(Estate, Belongings), usi
         sockets: files.by_ref().take(it.count).collect(),
     });
     let listeners = listeners.collect();
-    let mut next = || files.next().ok_or(expected);
+    let mut next = || files.next().ok_or(NoLegacy::Files(count, expected));
     let admin = match legacy.admin {
         Some(address) => Some((address, next()?)),
         None => None,
@@ -108,7 +109,12 @@ fn sort(legacy: Legacy, files: Vec<OwnedFd>) -> Result<(Estate, Belongings), usi
         socket: legacy.control,
         listener: next()?,
     };
-    Ok((Estate { listeners, admin }, belongings))
+    let estate = Estate {
+        listeners,
+        admin,
+        tickets: TicketKeys::of(legacy.tickets)?,
+    };
+    Ok((estate, belongings))
 }
 
 impl Heir {
@@ -116,7 +122,7 @@ impl Heir {
     pub(crate) fn listener(&mut self, asked: SocketAddr) -> Option<Listener> {
         let listeners = &mut self.estate.listeners;
         let at = listeners.iter().position(|it| it.asked == asked)?;
-        let found = listeners.swap_remove(at);
+        let found = listeners.remove(at);
         (!found.sockets.is_empty()).then_some(found)
     }
 

@@ -152,6 +152,7 @@ impl Candidate {
             admin: estate.admin.as_ref().map(|(address, _)| *address),
             state_dir: belongings.state_dir.clone(),
             control: belongings.socket.clone(),
+            tickets: estate.tickets.tell(),
         };
         let files = files(estate, belongings);
         let failed = |error: std::io::Error| format!("nothing can be lent to it: {error}");

@@ -16,6 +16,8 @@ use serde::{Deserialize, Serialize};
 use tokio::io::Interest;
 use tokio::net::UnixStream;
 
+use crate::tls::Told;
+
 /// Which packets there are. Another number: another language.
 pub(super) const FORMAT: u32 = 1;
 /// Files with one packet: the kernel takes up to 253 (SCM_MAX_FD).
@@ -51,6 +53,8 @@ pub(super) struct Legacy {
     pub(super) admin: Option<SocketAddr>,
     pub(super) state_dir: PathBuf,
     pub(super) control: PathBuf,
+    /// The newest first.
+    pub(super) tickets: Vec<Told>,
 }
 
 /// One address that is listened on.

@@ -25,6 +25,8 @@ pub(crate) enum TlsError {
     File { path: PathBuf, why: String },
     #[error("TLS: {0}")]
     Rustls(rustls::Error),
+    #[error("TLS, the authorities of clients: {0}")]
+    Clients(#[from] std::io::Error),
 }
 
 impl TlsError {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use rcgen::{CertificateParams, Issuer, KeyPair};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-use rustls::{ClientConfig, RootCertStore, ServerConfig};
+use rustls::{ClientConfig, HandshakeKind, RootCertStore, ServerConfig};
 use serde_json::json;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -168,6 +168,29 @@ async fn a_request_over_tls_reaches_the_app_which_is_told_so() {
         .find(|seen| seen.target == "/")
         .unwrap();
     assert_eq!(seen.fields["x-forwarded-proto"], "https");
+}
+
+#[tokio::test]
+async fn a_session_is_resumed_also_after_an_upgrade() {
+    let authority = Authority::new();
+    authority.issue("shop", "shop.test");
+    let app = App::start("a").await;
+    let mut daemon = daemon(&app, &authority.tls(&["shop"], ""));
+    let client = authority.client(None);
+    let kind = async |daemon: &Daemon| {
+        let stream = shake(daemon, client.clone(), "shop.test").await;
+        let mut stream = stream.unwrap();
+        let kind = stream.get_ref().1.handshake_kind().unwrap();
+        // The ticket comes with the answer.
+        ask(&mut stream, "shop.test").await.unwrap();
+        kind
+    };
+    assert_eq!(kind(&daemon).await, HandshakeKind::Full);
+    assert_eq!(kind(&daemon).await, HandshakeKind::Resumed);
+    let (status, upgraded) = daemon.say("POST", "/v1/upgrade", json!({})).await;
+    assert_eq!(status, 200, "{upgraded}");
+    daemon.succeeded_by(upgraded["pid"].as_u64().unwrap());
+    assert_eq!(kind(&daemon).await, HandshakeKind::Resumed);
 }
 
 #[tokio::test]

@@ -154,6 +154,18 @@ async fn tunnels_that_are_cut_are_told_so_and_do_not_all_end_in_the_same_moment(
 }
 
 #[tokio::test]
+async fn a_daemon_that_stops_tells_tunnels_so_and_waits_for_none() {
+    let daemon = Daemon::start(&[&format!("--upstream={}", echo_after(HI).await)], "").await;
+    let mut client = daemon.client().await;
+    client.say(ASK).await;
+    assert_eq!(client.answer().await.status, 101);
+    assert_eq!(client.octets(HI.len()).await, HI);
+    daemon.terminate();
+    assert_eq!(client.octets(GOING_AWAY.len()).await, GOING_AWAY);
+    assert!(client.ends().await);
+}
+
+#[tokio::test]
 async fn a_tunnel_in_the_middle_of_a_frame_just_ends() {
     let new = App::start("new").await;
     let half = &HI[..3];

@@ -129,7 +129,8 @@ impl Api {
             }
             Route::Upgrade => {
                 let ask: UpgradeRequest = body(request).await?;
-                let upgraded = self.upgrade(ask.binary, by).await?;
+                let binary = upgrade::absolute(ask.binary)?;
+                let upgraded = self.upgrade(binary, by).await?;
                 Ok(of_json(StatusCode::OK, &upgraded))
             }
             Route::App(app, verb) => self.command(&app, verb, request, by).await,

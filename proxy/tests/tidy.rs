@@ -113,6 +113,7 @@ fn only_the_tls_step_names_rustls() {
         "challenge",
         "issued",
         "outward",
+        "tickets",
     ];
     let expected = expected.map(|name| format!("proxy/src/tls/{name}.rs"));
     let expected = expected.into_iter().chain(["proxy/src/tls.rs".to_owned()]);

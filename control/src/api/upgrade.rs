@@ -8,6 +8,19 @@ use crate::problem;
 use crate::succession::{self, Belongings, Lent};
 use crate::wire::{Problem, Upgraded, What};
 
+/// The daemon's working directory is nobody's business.
+pub(super) fn absolute(binary: Option<PathBuf>) -> Result<Option<PathBuf>, Problem> {
+    match binary {
+        Some(binary) if !binary.is_absolute() => {
+            let binary = binary.display();
+            Err(problem::usage(format!(
+                "binary: {binary} is no absolute path"
+            )))
+        }
+        binary => Ok(binary),
+    }
+}
+
 impl Api {
     /// Returns when another process serves and has proved itself, or this one goes on. Whoever asked may leave meanwhile.
     pub(crate) async fn upgrade(

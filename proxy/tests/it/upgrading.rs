@@ -153,6 +153,8 @@ async fn a_program_that_will_not_do_changes_nothing() {
         assert_eq!(pid(&daemon).await, was);
         assert_eq!(daemon.client().await.get("/").await.status, 200);
     }
+    let (status, problem) = upgrade(&daemon, Some(Path::new("holdfast"))).await;
+    assert_eq!((status, &problem["code"]), (400, &json!("usage")));
     // Commands are taken, and what they say is kept.
     daemon.promote("v2", &b, json!({})).await;
     assert_eq!(daemon.status().await["live"]["release"], "v2");

@@ -1,6 +1,7 @@
 //! The old process: starts the new one, lends it everything, and leaves only once it has proved itself.
 
 use std::ffi::OsString;
+use std::io::ErrorKind;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::PathBuf;
 use std::process::{ExitStatus, Stdio};
@@ -139,7 +140,7 @@ impl Candidate {
         proved.map(|()| version)
     }
 
-    async fn lend(&self, estate: &Estate, belongings: &Belongings) -> Result<(), String> {
+    async fn lend(&mut self, estate: &Estate, belongings: &Belongings) -> Result<(), String> {
         let listeners = estate.listeners.iter();
         let listeners = listeners.map(|it| Sockets {
             asked: it.asked,
@@ -155,19 +156,16 @@ impl Candidate {
             tickets: estate.tickets.tell(),
         };
         let files = files(estate, belongings);
-        let failed = |error: std::io::Error| format!("nothing can be lent to it: {error}");
-        let first = Packet::Legacy(legacy);
-        self.channel.send(&first, &[]).await.map_err(failed)?;
+        self.tell(&Packet::Legacy(legacy), &[], "ready").await?;
         for some in files.chunks(FILES_MAX) {
-            let sent = self.channel.send(&Packet::Files, some).await;
-            sent.map_err(failed)?;
+            self.tell(&Packet::Files, some, "ready").await?;
         }
         Ok(())
     }
 
     /// It accepts, and this process does not.
     async fn serve(&mut self) -> Result<(), String> {
-        self.tell(&Packet::Accept).await?;
+        self.tell(&Packet::Accept, &[], "serving").await?;
         let (began, mut patience) = (Instant::now(), ACCEPT_MAX);
         while began.elapsed() < PROOF {
             match self.hear("serving", patience).await? {
@@ -176,12 +174,26 @@ impl Candidate {
             }
             patience = SILENCE_MAX;
         }
-        self.tell(&Packet::Stay).await
+        self.tell(&Packet::Stay, &[], "serving").await
     }
 
-    async fn tell(&self, packet: &Packet) -> Result<(), String> {
-        let told = self.channel.send(packet, &[]).await;
-        told.map_err(|error| format!("it does not listen: {error}"))
+    async fn tell(
+        &mut self,
+        packet: &Packet,
+        files: &[BorrowedFd<'_>],
+        what: &str,
+    ) -> Result<(), String> {
+        match self.channel.send(packet, files).await {
+            Ok(()) => Ok(()),
+            // What it said last is why it has gone.
+            Err(error) if error.kind() == ErrorKind::BrokenPipe => {
+                match self.hear(what, 10 * BEAT).await {
+                    Ok(other) => Err(out_of_turn(&other)),
+                    Err(why) => Err(why),
+                }
+            }
+            Err(error) => Err(format!("nothing can be told to it: {error}")),
+        }
     }
 
     /// Its next word.

@@ -95,7 +95,7 @@ pub(super) fn send(to: impl AsFd, packet: &Packet, files: &[BorrowedFd<'_>]) -> 
 }
 
 /// The next packet and its files. None: the other side has ended.
-pub(super) fn receive(from: impl AsFd) -> io::Result<Option<(Packet, Vec<OwnedFd>)>> {
+pub(super) fn receive(from: &impl AsFd) -> io::Result<Option<(Packet, Vec<OwnedFd>)>> {
     let mut octets = vec![0; PACKET_MAX];
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(FILES_MAX))];
     let mut with = RecvAncillaryBuffer::new(&mut space);
@@ -106,8 +106,8 @@ pub(super) fn receive(from: impl AsFd) -> io::Result<Option<(Packet, Vec<OwnedFd
         RecvFlags::CMSG_CLOEXEC,
     );
     let got = match got {
-        // It ended with packets of ours unread.
-        Err(Errno::CONNRESET) => return Ok(None),
+        // It ended with packets of ours unread; what it said is still there. The kernel says so once.
+        Err(Errno::CONNRESET) => return receive(from),
         got => got?,
     };
     let mut files = Vec::new();
@@ -184,6 +184,21 @@ mod tests {
         assert!(matches!(receive(&theirs).unwrap(), Some((Packet::Stay, _))));
         assert!(receive(&theirs).unwrap().is_none());
         assert!(send(&theirs, &Packet::Stay, &[]).is_err());
+    }
+
+    #[test]
+    fn what_was_said_by_one_who_did_not_listen_is_heard() {
+        let (ours, theirs) = pair().unwrap();
+        send(&theirs, &Packet::Accept, &[]).unwrap();
+        let why = "not today".to_owned();
+        send(&ours, &Packet::Failed { why }, &[]).unwrap();
+        drop(ours);
+        let heard = receive(&theirs).unwrap();
+        assert!(
+            matches!(heard, Some((Packet::Failed { .. }, _))),
+            "{heard:?}"
+        );
+        assert!(receive(&theirs).unwrap().is_none());
     }
 
     #[tokio::test]

@@ -103,7 +103,17 @@ impl Api {
 
     /// The process before this one has ended.
     pub(crate) fn alone(&self) {
+        if let Some(replacing) = &self.hooks.upgrade {
+            replacing.socket.own();
+        }
         self.standing.alone();
+    }
+
+    /// The control socket's file belongs to another process now.
+    pub(crate) fn give_away(&self) {
+        if let Some(replacing) = &self.hooks.upgrade {
+            replacing.socket.give_away();
+        }
     }
 
     async fn answer(
@@ -129,7 +139,7 @@ impl Api {
             }
             Route::Upgrade => {
                 let ask: UpgradeRequest = body(request).await?;
-                let binary = upgrade::absolute(ask.binary)?;
+                let binary = upgrade::allowed(ask.binary, uid)?;
                 let upgraded = self.upgrade(binary, by).await?;
                 Ok(of_json(StatusCode::OK, &upgraded))
             }

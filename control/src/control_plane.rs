@@ -48,6 +48,14 @@ pub enum OpenError {
     /// The socket.
     #[error(transparent)]
     Socket(#[from] SocketError),
+    /// Another process has its journal elsewhere.
+    #[error("the state directory is {} now and was {}: restart the daemon for that", to.display(), from.display())]
+    Moved {
+        /// Where it was.
+        from: PathBuf,
+        /// Where it is to be.
+        to: PathBuf,
+    },
     /// A user.
     #[error(transparent)]
     User(#[from] UnknownUser),
@@ -90,7 +98,7 @@ impl ControlPlane {
         } = options;
         let users = Users::new(&users)?;
         let is_heir = inherited.is_some();
-        let (lock, listener) = shares(inherited, &state_dir, &socket);
+        let (lock, listener) = shares(inherited, &state_dir, &socket)?;
         let (journal, history) = Journal::open(&state_dir, lock)?;
         let socket = match listener {
             Some(listener) => ControlSocket::inherit(&socket, listener)?,
@@ -155,18 +163,23 @@ impl ControlPlane {
     }
 }
 
-/// What of another process's belongings is ours too: not if the configuration puts it elsewhere now.
+/// What of another process's belongings is ours too. The socket may be elsewhere now; what the journal knows may not be lost.
 fn shares(
     inherited: Option<Belongings>,
     state_dir: &Path,
     socket: &Path,
-) -> (Option<OwnedFd>, Option<OwnedFd>) {
+) -> Result<(Option<OwnedFd>, Option<OwnedFd>), OpenError> {
     let Some(theirs) = inherited else {
-        return (None, None);
+        return Ok((None, None));
     };
-    let lock = (theirs.state_dir == state_dir).then_some(theirs.lock);
+    if theirs.state_dir != state_dir {
+        return Err(OpenError::Moved {
+            from: theirs.state_dir,
+            to: state_dir.to_owned(),
+        });
+    }
     let listener = (theirs.socket == socket).then_some(theirs.listener);
-    (lock, listener)
+    Ok((Some(theirs.lock), listener))
 }
 
 impl Handle {
@@ -202,6 +215,11 @@ impl Handle {
     /// The process before this one has ended: commands are taken.
     pub fn alone(&self) {
         self.api.alone();
+    }
+
+    /// The control socket's file belongs to another process now.
+    pub fn give_away(&self) {
+        self.api.give_away();
     }
 
     /// Returns when nobody is connected to the control socket.

@@ -128,7 +128,7 @@ impl Driver {
             }
             Message::Operation(id, reply) => drop(reply.send(self.operations.watch(&id))),
             Message::Apps(reply) => drop(reply.send(self.apps.keys().cloned().collect())),
-            Message::Lend(reply) => drop(reply.send(self.lend())),
+            Message::Lend(reply) => drop(reply.send(self.lend().await)),
             Message::TakeBack(reply) => {
                 self.journal.take_back();
                 let _ = reply.send(());

@@ -77,6 +77,8 @@ enum Job {
         records: Vec<Record>,
         done: oneshot::Sender<Result<(), JournalError>>,
     },
+    /// Says when all before it is done, to the last octet.
+    Settle(oneshot::Sender<()>),
     /// Somebody else may have written.
     Doubt,
 }
@@ -110,8 +112,14 @@ impl Journal {
         Ok((this, history))
     }
 
-    /// The directory and its lock, for a process that may take over. Until it is taken back nothing is written.
-    pub(crate) fn lend(&mut self) -> Result<(PathBuf, OwnedFd), JournalError> {
+    /// The directory and its lock, for a process that may take over. Until it is taken back nothing is written; what is
+    /// being rewritten is finished first.
+    pub(crate) async fn lend(&mut self) -> Result<(PathBuf, OwnedFd), JournalError> {
+        let (done, settled) = oneshot::channel();
+        let jobs = self.jobs.as_ref().ok_or(JournalError::Stopped)?;
+        jobs.try_send(Job::Settle(done))
+            .map_err(|_| JournalError::Stopped)?;
+        settled.await.map_err(|_| JournalError::Stopped)?;
         let lock = self.lock.try_clone();
         let lock = lock.map_err(JournalError::io("lending the lock of", &self.directory))?;
         self.lent = true;
@@ -156,9 +164,17 @@ impl Drop for Journal {
 
 fn write_all(mut file: JournalFile, mut history: History, waiting: &Receiver<Job>) {
     while let Ok(job) = waiting.recv() {
-        let Job::Append { mut records, done } = job else {
-            file.doubt();
-            continue;
+        let (mut records, done) = match job {
+            Job::Append { records, done } => (records, done),
+            Job::Settle(done) => {
+                // The driver waits, unless it has ended.
+                let _ = done.send(());
+                continue;
+            }
+            Job::Doubt => {
+                file.doubt();
+                continue;
+            }
         };
         let result = file.append(&mut records, &history);
         if result.is_ok() {
@@ -205,7 +221,7 @@ mod tests {
         let (mut ours, _) = Journal::open(place.path(), None).unwrap();
         ours.append(record(1)).await.unwrap();
 
-        let (directory, lock) = ours.lend().unwrap();
+        let (directory, lock) = ours.lend().await.unwrap();
         let refused = ours.append(record(2)).await;
         assert!(matches!(refused, Err(JournalError::Lent)), "{refused:?}");
         let (theirs, read) = Journal::open(&directory, Some(lock)).unwrap();
@@ -228,7 +244,7 @@ mod tests {
     async fn the_lock_stays_with_the_process_that_stays() {
         let place = tempfile::tempdir().unwrap();
         let (mut ours, _) = Journal::open(place.path(), None).unwrap();
-        let (directory, lock) = ours.lend().unwrap();
+        let (directory, lock) = ours.lend().await.unwrap();
         let (theirs, _) = Journal::open(&directory, Some(lock)).unwrap();
         drop(ours);
         assert!(Journal::open(place.path(), None).is_err());

@@ -88,8 +88,8 @@ pub(crate) struct Listening {
 struct SocketFile {
     path: PathBuf,
     inode: u64,
-    /// Another process has it now.
-    given_away: AtomicBool,
+    /// Another process has it too, and may go on with it.
+    others: AtomicBool,
 }
 
 impl Listening {
@@ -105,7 +105,12 @@ impl Listening {
 
     /// It has taken over: the file stays.
     pub(crate) fn give_away(&self) {
-        self.file.given_away.store(true, Ordering::Relaxed);
+        self.file.others.store(true, Ordering::Relaxed);
+    }
+
+    /// The process before this one has ended: the file goes with this one.
+    pub(crate) fn own(&self) {
+        self.file.others.store(false, Ordering::Relaxed);
     }
 }
 
@@ -128,7 +133,7 @@ impl ControlSocket {
             SocketError::io("putting it in its place", path)(error)
         })?;
         let path = path.to_owned();
-        let file = SocketFile::new(path, inode);
+        let file = SocketFile::new(path, inode, false);
         Ok(Self { socket, file })
     }
 
@@ -136,7 +141,7 @@ impl ControlSocket {
     pub(crate) fn inherit(path: &Path, socket: OwnedFd) -> Result<Self, SocketError> {
         let found = fs::symlink_metadata(path);
         let found = found.map_err(SocketError::io("taking it over", path))?;
-        let file = SocketFile::new(path.to_owned(), found.ino());
+        let file = SocketFile::new(path.to_owned(), found.ino(), true);
         Ok(Self { socket, file })
     }
 
@@ -151,19 +156,19 @@ impl ControlSocket {
 }
 
 impl SocketFile {
-    fn new(path: PathBuf, inode: u64) -> Self {
-        let given_away = AtomicBool::new(false);
+    fn new(path: PathBuf, inode: u64, others: bool) -> Self {
+        let others = AtomicBool::new(others);
         Self {
             path,
             inode,
-            given_away,
+            others,
         }
     }
 }
 
 impl Drop for SocketFile {
     fn drop(&mut self) {
-        if self.given_away.load(Ordering::Relaxed) {
+        if self.others.load(Ordering::Relaxed) {
             return;
         }
         // Only ours: another daemon may have put its own there.

@@ -125,9 +125,8 @@ async fn serve(configuration: Arc<Configuration>, mut heir: Option<Heir>) -> Res
         .await;
     let handle = started.map_err(|error| internal("the apps cannot be published", error))?;
     let predecessor = take_over(heir).await?;
-    let running = workers
-        .start()
-        .map_err(|error| internal("the workers", error))?;
+    let running = workers.start().await;
+    let running = running.map_err(|error| internal("the workers", error))?;
     let doors = Doors {
         clients: running.accepting().clone(),
         control: handle.clone(),
@@ -151,22 +150,31 @@ async fn serve(configuration: Arc<Configuration>, mut heir: Option<Heir>) -> Res
         tokio::spawn(admin::serve(listener, page, doors.clients.clone()));
     }
     ready(&listening, &handle);
-    upkeep.start();
-    if let Some(predecessor) = predecessor {
-        tokio::spawn(outlive(predecessor, running.connections(), handle.clone()));
+    let predecessor = predecessor.map(Arc::new);
+    match &predecessor {
+        None => upkeep.start(),
+        Some(predecessor) => {
+            let connections = running.connections();
+            let outliving = outlive(predecessor.clone(), connections, handle.clone(), upkeep);
+            tokio::spawn(outliving);
+        }
     }
     let end = succession::until_end(&doors, &estate, upgrades).await;
+    if let Some(predecessor) = &predecessor {
+        predecessor.leave().await;
+    }
     // Nobody waits any more in queues that are nobody's.
     drop(estate);
-    match end {
-        End::Stopped => {
-            tracing::info!("stopping: no more connections are accepted");
-            let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
-            stop(running).await;
-        }
-        End::Replaced(successor) => leave(running, &successor, &handle).await,
+    if let End::Replaced(successor) = &end {
+        leave(running, successor, &handle).await;
+    } else {
+        tracing::info!("stopping: no more connections are accepted");
+        let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
+        stop(running).await;
     }
     access_log.finish(LOG_END_MAX);
+    // Now, and not before: the end of what `end` has tells the other process of ours.
+    drop(end);
     Ok(())
 }
 
@@ -180,12 +188,19 @@ async fn take_over(heir: Option<Heir>) -> Result<Option<Predecessor>, Failed> {
     Ok(Some(taken))
 }
 
-/// Proves to the process before this one that this one serves, and takes commands when that has ended.
-async fn outlive(predecessor: Predecessor, connections: Connections, handle: Handle) {
+/// Proves to the process before this one that this one serves; takes commands, and keeps certificates up, when that has
+/// ended.
+async fn outlive(
+    predecessor: Arc<Predecessor>,
+    connections: Connections,
+    handle: Handle,
+    upkeep: acme::Upkeep,
+) {
     predecessor.prove(|| connections.now()).await;
     predecessor.ended().await;
     tracing::info!("the process before this one has ended");
     handle.alone();
+    upkeep.start();
 }
 
 /// Another process serves. This one answers its last requests.

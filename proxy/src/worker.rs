@@ -60,6 +60,8 @@ pub(crate) struct Start {
     pub(crate) stop: Stop,
     pub(crate) accepting: Accepting,
     pub(crate) mail: mpsc::Receiver<Mail>,
+    /// Told once every socket is accepted from.
+    pub(crate) up: oneshot::Sender<()>,
 }
 
 /// Starts a worker's thread. It ends when the daemon stops and its last connection has ended.
@@ -90,6 +92,7 @@ async fn work(start: Start) {
         stop,
         accepting,
         mail,
+        up,
     } = start;
     let worker = Rc::new(Worker {
         index,
@@ -105,10 +108,8 @@ async fn work(start: Start) {
     for (listener, front) in listeners {
         let listener = match TcpListener::from_std(listener.into()) {
             Ok(listener) => listener,
-            Err(error) => {
-                tracing::error!(%error, "a listener is not usable");
-                continue;
-            }
+            // It is told by not being up.
+            Err(error) => return tracing::error!(%error, "a listener is not usable"),
         };
         let door = Door {
             listener,
@@ -118,6 +119,8 @@ async fn work(start: Start) {
         };
         tokio::task::spawn_local(door.accept(worker.clone(), connections.clone()));
     }
+    // Nobody may be interested.
+    let _ = up.send(());
     tokio::task::spawn_local(sweep(worker.clone()));
     tokio::task::spawn_local(read_mail(mail, worker.pool.clone()));
     let waking = worker.waking.clone();

@@ -92,6 +92,7 @@ impl Bound {
 pub(crate) struct Workers {
     pub(crate) plane: Arc<Plane>,
     starts: Vec<Start>,
+    up: Vec<oneshot::Receiver<()>>,
     stop: Stop,
     accepting: Accepting,
     permits: Arc<Semaphore>,
@@ -122,10 +123,12 @@ impl Workers {
         let published = Arc::new(Published::new(Table::default()));
         let stop = Stop::default();
         let permits = Arc::new(Semaphore::new(connections_max));
-        let (mut mail, mut starts) = (Vec::new(), Vec::new());
+        let (mut mail, mut starts, mut ups) = (Vec::new(), Vec::new(), Vec::new());
         for (index, listeners) in bound.share_out(count, fronts)?.into_iter().enumerate() {
             let (to_worker, from_plane) = mpsc::channel(MAIL_MAX);
             mail.push(to_worker);
+            let (up, is_up) = oneshot::channel();
+            ups.push(is_up);
             starts.push(Start {
                 index,
                 listeners,
@@ -136,12 +139,14 @@ impl Workers {
                 stop: stop.clone(),
                 accepting: accepting.clone(),
                 mail: from_plane,
+                up,
             });
         }
         let plane = Plane::new(published, mail, signaller, Handle::current());
         let this = Self {
             plane,
             starts,
+            up: ups,
             stop,
             accepting,
             permits,
@@ -150,13 +155,17 @@ impl Workers {
         Ok((this, signals))
     }
 
-    /// Begins to accept. To be called when the table is published.
-    pub(crate) fn start(self) -> io::Result<Running> {
+    /// Begins to accept. To be called when the table is published. Returns when each socket is accepted from.
+    pub(crate) async fn start(self) -> io::Result<Running> {
         let threads = self
             .starts
             .into_iter()
             .map(worker::start)
             .collect::<io::Result<_>>()?;
+        for up in self.up {
+            let failed = |_| io::Error::other("one of them does not accept: see the log");
+            up.await.map_err(failed)?;
+        }
         let Self {
             stop,
             accepting,

@@ -8,17 +8,23 @@ use crate::problem;
 use crate::succession::{self, Belongings, Lent};
 use crate::wire::{Problem, Upgraded, What};
 
-/// The daemon's working directory is nobody's business.
-pub(super) fn absolute(binary: Option<PathBuf>) -> Result<Option<PathBuf>, Problem> {
-    match binary {
-        Some(binary) if !binary.is_absolute() => {
-            let binary = binary.display();
-            Err(problem::usage(format!(
-                "binary: {binary} is no absolute path"
-            )))
-        }
-        binary => Ok(binary),
+/// The program that was named, if it may be: it runs as the daemon's user, and whoever may command may not be that user.
+pub(super) fn allowed(binary: Option<PathBuf>, uid: u32) -> Result<Option<PathBuf>, Problem> {
+    let Some(binary) = binary else {
+        return Ok(None);
+    };
+    let own = rustix::process::geteuid().as_raw();
+    if uid != 0 && uid != own {
+        let detail = format!("binary: only root and uid {own} may name a program, not uid {uid}");
+        return Err(problem::problem(403, "forbidden", "not allowed", detail));
     }
+    if !binary.is_absolute() {
+        let binary = binary.display();
+        return Err(problem::usage(format!(
+            "binary: {binary} is no absolute path"
+        )));
+    }
+    Ok(Some(binary))
 }
 
 impl Api {
@@ -45,8 +51,8 @@ impl Api {
         by: String,
     ) -> Result<Upgraded, Problem> {
         let Replacing { hook, socket } = replacing;
-        let _alone = self.reloading.lock().await;
         let refusing = self.standing.refuse().await?;
+        let _alone = self.reloading.lock().await;
         let listener = socket.lend().map_err(|error| {
             succession::failed(format!("the control socket cannot be lent: {error}"))
         })?;
@@ -61,7 +67,6 @@ impl Api {
         match hook(Lent { binary, belongings }).await {
             Ok(upgraded) => {
                 refusing.for_good();
-                socket.give_away();
                 let said = format!("pid {} serves", upgraded.pid);
                 let verb = "upgrade".to_owned();
                 self.events
@@ -75,5 +80,24 @@ impl Api {
                 Err(succession::failed(why))
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_root_and_the_daemons_own_user_may_name_a_program() {
+        let own = rustix::process::geteuid().as_raw();
+        let program = || Some(PathBuf::from("/opt/holdfast"));
+        let other = own.wrapping_add(1).max(1);
+        assert_eq!(allowed(program(), 0), Ok(program()));
+        assert_eq!(allowed(program(), own), Ok(program()));
+        assert_eq!(allowed(None, other), Ok(None));
+        let refused = allowed(program(), other).unwrap_err();
+        assert_eq!((refused.status, &*refused.code), (403, "forbidden"));
+        let relative = allowed(Some("holdfast".into()), own).unwrap_err();
+        assert_eq!(relative.code, "usage");
     }
 }

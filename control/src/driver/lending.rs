@@ -12,14 +12,13 @@ use crate::wire::Problem;
 
 impl Driver {
     /// The state directory and its lock, if every app stands still. From now on nothing is written.
-    pub(super) fn lend(&mut self) -> Result<(PathBuf, OwnedFd), Problem> {
+    pub(super) async fn lend(&mut self) -> Result<(PathBuf, OwnedFd), Problem> {
         let stands = |phase| matches!(phase, Phase::Empty | Phase::Steady);
         let busy = self.apps.iter().find(|(_, kept)| !stands(kept.app.phase()));
         if let Some((name, _)) = busy {
             return Err(succession::busy(name.as_str()));
         }
-        self.journal
-            .lend()
-            .map_err(|error| problem::journal(&error))
+        let lent = self.journal.lend().await;
+        lent.map_err(|error| problem::journal(&error))
     }
 }

@@ -40,6 +40,11 @@ impl StateDirectory {
         Self { path, lock }
     }
 
+    /// Says whose it is.
+    pub(super) fn sign(&self) {
+        sign(&self.lock);
+    }
+
     /// The lock, for whoever shares it.
     pub(super) fn lock(&self) -> Result<OwnedFd, JournalError> {
         let lock = self.lock.try_clone().map(OwnedFd::from);

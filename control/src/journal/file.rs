@@ -108,6 +108,7 @@ impl JournalFile {
 
     /// Somebody else may have written to it.
     pub(super) fn doubt(&mut self) {
+        self.directory.sign();
         self.suspect = true;
     }
 

@@ -3,8 +3,10 @@
 use holdfast_control::Handle;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// The signals that do not stop.
+/// All signals, heard from one moment on: none is missed between two looks.
 pub(crate) struct Signals {
+    terminate: Option<Signal>,
+    interrupt: Option<Signal>,
     hang_up: Option<Signal>,
     upgrade: Option<Signal>,
 }
@@ -12,6 +14,8 @@ pub(crate) struct Signals {
 impl Signals {
     pub(crate) fn listen() -> Self {
         Self {
+            terminate: listen(SignalKind::terminate()),
+            interrupt: listen(SignalKind::interrupt()),
             hang_up: listen(SignalKind::hangup()),
             upgrade: listen(SignalKind::user_defined2()),
         }
@@ -21,10 +25,20 @@ impl Signals {
     pub(crate) async fn until_stop(&mut self, handle: &Handle) {
         loop {
             tokio::select! {
-                () = stop_asked() => return,
+                biased;
+                () = next(&mut self.terminate) => return,
+                () = next(&mut self.interrupt) => return,
                 () = next(&mut self.hang_up) => reload(handle.clone()),
                 () = next(&mut self.upgrade) => upgrade(handle.clone()),
             }
+        }
+    }
+
+    /// Resolves when somebody asks the daemon to stop.
+    pub(crate) async fn stop(&mut self) {
+        tokio::select! {
+            () = next(&mut self.terminate) => {}
+            () = next(&mut self.interrupt) => {}
         }
     }
 }

@@ -7,9 +7,9 @@ use holdfast_control::succession::{Lent, UpgradeHook};
 use holdfast_control::wire::Upgraded;
 use tokio::sync::{mpsc, oneshot};
 
-use super::signals::{self, Signals};
+use super::signals::Signals;
 use crate::accepting::Accepting;
-use crate::handover::{self, Estate, Successor, hand_over};
+use crate::handover::{self, Estate, NotReplaced, Successor, hand_over};
 
 /// Why the daemon ends.
 pub(super) enum End {
@@ -65,24 +65,22 @@ pub(super) async fn until_end(
     let mut signals = Signals::listen();
     loop {
         let Asked { lent, reply } = tokio::select! {
+            biased;
             () = signals.until_stop(&doors.control) => return End::Stopped,
             asked = asked.recv() => match asked {
                 Some(asked) => asked,
                 None => return End::Stopped,
             },
         };
-        let handed_over = tokio::select! {
-            handed_over = hand_over(estate, lent, doors) => handed_over,
-            // A successor that has not proved itself goes too.
-            () = signals::stop_asked() => return End::Stopped,
-        };
-        match handed_over {
+        match hand_over(estate, lent, doors, signals.stop()).await {
             Ok(successor) => {
+                doors.control.give_away();
                 // Whoever asked may have left.
                 let _ = reply.send(Ok(successor.upgraded.clone()));
                 return End::Replaced(successor);
             }
-            Err(why) => drop(reply.send(Err(why))),
+            Err(NotReplaced::Why(why)) => drop(reply.send(Err(why))),
+            Err(NotReplaced::Stopped) => return End::Stopped,
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use holdfast_control::succession::Belongings;
 use rustix::net::SocketType;
@@ -26,6 +27,8 @@ pub(crate) struct Excuse(OwnedFd);
 /// The process before this one, which has stopped to accept and waits whether this one lives.
 pub(crate) struct Predecessor {
     channel: Channel,
+    /// It waits no more.
+    is_over: AtomicBool,
 }
 
 /// Why there is no inheritance.
@@ -140,12 +143,21 @@ impl Heir {
     /// Says that everything is open, and returns when nobody else accepts.
     pub(crate) async fn take_over(self) -> io::Result<Predecessor> {
         let channel = Channel::new(self.socket)?;
-        let version = env!("CARGO_PKG_VERSION").to_owned();
-        // Whether it is told or has died: there is nobody else now.
-        if channel.send(&Packet::Ready { version }, &[]).await.is_ok() {
-            channel.receive().await?;
+        let ready = Packet::Ready {
+            pid: std::process::id(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+        };
+        // If it has died, there is nobody else now.
+        if channel.send(&ready, &[]).await.is_ok() {
+            match channel.receive().await? {
+                Some(Packet::Accept) | None => {}
+                Some(_) => return Err(io::Error::other("it goes on by itself")),
+            }
         }
-        Ok(Predecessor { channel })
+        Ok(Predecessor {
+            channel,
+            is_over: AtomicBool::new(false),
+        })
     }
 }
 
@@ -158,18 +170,27 @@ impl Excuse {
 }
 
 impl Predecessor {
-    /// Says again and again how many connections there are, until it is told to stay.
+    /// Says again and again how many connections there are, until it is told to stay, or leaves.
     pub(crate) async fn prove(&self, connections: impl Fn() -> usize) {
-        loop {
+        while !self.is_over.load(Relaxed) {
             let connections = connections();
             let beat = Packet::Serving { connections };
             if self.channel.send(&beat, &[]).await.is_err() {
-                return;
+                break;
             }
             tokio::select! {
-                _ = self.channel.receive() => return,
+                _ = self.channel.receive() => break,
                 () = tokio::time::sleep(BEAT) => {}
             }
+        }
+        self.is_over.store(true, Relaxed);
+    }
+
+    /// This process is to end. If the other one still waits, it accepts again.
+    pub(crate) async fn leave(&self) {
+        if !self.is_over.swap(true, Relaxed) {
+            // If it has gone, nobody is left to be told.
+            let _ = self.channel.send(&Packet::Leaving, &[]).await;
         }
     }
 

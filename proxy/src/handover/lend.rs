@@ -1,7 +1,7 @@
 //! The old process: starts the new one, lends it everything, and leaves only once it has proved itself.
 
 use std::ffi::OsString;
-use std::io::ErrorKind;
+use std::io::{Error, ErrorKind};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::PathBuf;
 use std::process::{ExitStatus, Stdio};
@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use holdfast_control::succession::{Belongings, Lent};
 use holdfast_control::wire::Upgraded;
+use rustix::process::{Pid, Signal, kill_process};
 use tokio::process::{Child, Command};
 use tokio::time::timeout;
 
@@ -17,12 +18,12 @@ use super::{BEAT, Estate, VARIABLE};
 
 /// How long the new process may take to get ready: it replays the journal and publishes every app.
 const READY_MAX: Duration = Duration::from_secs(30);
-/// How long it may take to accept then.
-const ACCEPT_MAX: Duration = Duration::from_secs(5);
 /// How long it has to serve before this one leaves.
 const PROOF: Duration = Duration::from_secs(3);
 /// It is taken to hang after so long a silence.
 const SILENCE_MAX: Duration = Duration::from_secs(2);
+/// How long it may take for its last requests, if it is to end after all.
+const DRAIN_MAX: Duration = Duration::from_secs(30);
 
 /// Whether this process accepts connections.
 pub(crate) trait Accepting {
@@ -35,32 +36,51 @@ pub(crate) struct Successor {
     _channel: Channel,
 }
 
+/// Why no other process serves.
+pub(crate) enum NotReplaced {
+    /// In words.
+    Why(String),
+    /// Both processes are to end.
+    Stopped,
+}
+
 /// What may be the successor. Unless it proves itself it is killed.
 struct Candidate {
+    program: PathBuf,
     child: Child,
     channel: Channel,
+    /// It was told to accept.
+    accepts: bool,
     connections: usize,
 }
 
-/// Returns when another process serves and this one is to end; else, why this one serves on.
+/// What was seen of a candidate that will not do.
+enum Unfit {
+    /// In words.
+    Because(String),
+    /// It has hung up, or ended, before it was this.
+    Gone(&'static str),
+    /// It was told to stop, and answers its last requests.
+    Leaving,
+}
+
+/// Returns when another process serves and this one is to end; else, why this one serves on. `stop`: somebody wants both
+/// to end.
 pub(crate) async fn hand_over(
     estate: &Estate,
     lent: Lent,
     accepting: &impl Accepting,
-) -> Result<Successor, String> {
+    stop: impl Future<Output = ()>,
+) -> Result<Successor, NotReplaced> {
     let began = Instant::now();
-    if std::process::id() == 1 {
-        return Err(
-            "this is process 1, and everything here would end with it: replace the container"
-                .to_owned(),
-        );
-    }
-    let program = match lent.binary {
-        Some(program) => program,
-        None => own_program()?,
+    let mut candidate = Candidate::start(lent.binary).map_err(NotReplaced::Why)?;
+    let proved = tokio::select! {
+        proved = candidate.prove(estate, &lent.belongings, accepting) => proved,
+        () = stop => {
+            candidate.end_well().await;
+            return Err(NotReplaced::Stopped);
+        }
     };
-    let mut candidate = Candidate::start(program.clone())?;
-    let proved = candidate.prove(estate, &lent.belongings, accepting).await;
     match proved {
         Ok(version) => {
             let upgraded = Upgraded {
@@ -71,15 +91,12 @@ pub(crate) async fn hand_over(
             };
             Ok(candidate.leave(upgraded))
         }
-        Err(why) => {
-            // It must not write to the journal any more.
-            let _ = candidate.child.kill().await;
-            let cut = match candidate.connections {
-                0 => String::new(),
-                count => format!("; {count} connections that it had accepted are cut"),
-            };
-            tracing::error!("{}: {why}{cut}", program.display());
-            Err(format!("{}: {why}{cut}", program.display()))
+        Err(unfit) => {
+            // First of all: clients wait.
+            accepting.accept(true);
+            let why = candidate.dismiss(unfit).await;
+            tracing::error!("not upgraded: {why}");
+            Err(NotReplaced::Why(why))
         }
     }
 }
@@ -102,8 +119,16 @@ fn arguments() -> impl Iterator<Item = OsString> {
 }
 
 impl Candidate {
-    fn start(program: PathBuf) -> Result<Self, String> {
-        let failed = |error: std::io::Error| format!("{}: {error}", program.display());
+    fn start(binary: Option<PathBuf>) -> Result<Self, String> {
+        if std::process::id() == 1 {
+            let all = "everything here would end with it: replace the container";
+            return Err(format!("this is process 1, and {all}"));
+        }
+        let program = match binary {
+            Some(program) => program,
+            None => own_program()?,
+        };
+        let failed = |error: Error| format!("{}: {error}", program.display());
         let (ours, theirs) = pair().map_err(failed)?;
         let channel = Channel::new(ours).map_err(failed)?;
         let child = Command::new(&program)
@@ -114,8 +139,10 @@ impl Candidate {
             .spawn()
             .map_err(|error| format!("{} cannot be started: {error}", program.display()))?;
         Ok(Self {
+            program,
             child,
             channel,
+            accepts: false,
             connections: 0,
         })
     }
@@ -126,21 +153,41 @@ impl Candidate {
         estate: &Estate,
         belongings: &Belongings,
         accepting: &impl Accepting,
-    ) -> Result<String, String> {
+    ) -> Result<String, Unfit> {
         self.lend(estate, belongings).await?;
         let version = match self.hear("ready", READY_MAX).await? {
-            Packet::Ready { version } => version,
+            Packet::Ready { pid, version } => {
+                self.must_be_child(pid)?;
+                version
+            }
             other => return Err(out_of_turn(&other)),
         };
         accepting.accept(false);
-        let proved = self.serve().await;
-        if proved.is_err() {
-            accepting.accept(true);
+        self.accepts = true;
+        self.tell(&Packet::Accept, &[], "serving").await?;
+        let began = Instant::now();
+        while began.elapsed() < PROOF {
+            match self.hear("serving", SILENCE_MAX).await? {
+                Packet::Serving { connections } => self.connections = connections,
+                Packet::Leaving => return Err(Unfit::Leaving),
+                other => return Err(out_of_turn(&other)),
+            }
         }
-        proved.map(|()| version)
+        self.tell(&Packet::Stay, &[], "serving").await?;
+        Ok(version)
     }
 
-    async fn lend(&mut self, estate: &Estate, belongings: &Belongings) -> Result<(), String> {
+    /// Another one, such as a child of a shell, could neither be watched nor ended.
+    fn must_be_child(&self, pid: u32) -> Result<(), Unfit> {
+        match self.child.id() {
+            Some(child) if child != pid => Err(Unfit::Because(format!(
+                "it is process {child}, and what is ready is its child {pid}: a script has to `exec` it"
+            ))),
+            _ => Ok(()),
+        }
+    }
+
+    async fn lend(&mut self, estate: &Estate, belongings: &Belongings) -> Result<(), Unfit> {
         let listeners = estate.listeners.iter();
         let listeners = listeners.map(|it| Sockets {
             asked: it.asked,
@@ -163,47 +210,58 @@ impl Candidate {
         Ok(())
     }
 
-    /// It accepts, and this process does not.
-    async fn serve(&mut self) -> Result<(), String> {
-        self.tell(&Packet::Accept, &[], "serving").await?;
-        let (began, mut patience) = (Instant::now(), ACCEPT_MAX);
-        while began.elapsed() < PROOF {
-            match self.hear("serving", patience).await? {
-                Packet::Serving { connections } => self.connections = connections,
-                other => return Err(out_of_turn(&other)),
-            }
-            patience = SILENCE_MAX;
-        }
-        self.tell(&Packet::Stay, &[], "serving").await
-    }
-
     async fn tell(
         &mut self,
         packet: &Packet,
         files: &[BorrowedFd<'_>],
-        what: &str,
-    ) -> Result<(), String> {
+        what: &'static str,
+    ) -> Result<(), Unfit> {
         match self.channel.send(packet, files).await {
             Ok(()) => Ok(()),
             // What it said last is why it has gone.
-            Err(error) if error.kind() == ErrorKind::BrokenPipe => {
-                match self.hear(what, 10 * BEAT).await {
-                    Ok(other) => Err(out_of_turn(&other)),
-                    Err(why) => Err(why),
-                }
+            Err(error) if has_gone(&error) => match self.hear(what, 10 * BEAT).await {
+                Ok(other) => Err(out_of_turn(&other)),
+                Err(unfit) => Err(unfit),
+            },
+            Err(error) => {
+                let why = format!("nothing can be told to it: {error}");
+                Err(Unfit::Because(why))
             }
-            Err(error) => Err(format!("nothing can be told to it: {error}")),
         }
     }
 
     /// Its next word.
-    async fn hear(&mut self, what: &str, within: Duration) -> Result<Packet, String> {
+    async fn hear(&mut self, what: &'static str, within: Duration) -> Result<Packet, Unfit> {
+        let because = |why| Err(Unfit::Because(why));
         match timeout(within, self.channel.receive()).await {
-            Err(_) => Err(format!("it was not {what} within {within:?}")),
-            Ok(Ok(Some(Packet::Failed { why }))) => Err(why),
+            Err(_) => because(format!("it was not {what} within {within:?}")),
+            Ok(Ok(Some(Packet::Failed { why }))) => because(why),
             Ok(Ok(Some(packet))) => Ok(packet),
-            Ok(Ok(None)) => Err(self.how_it_ended(what).await),
-            Ok(Err(error)) => Err(format!("it says nothing sensible: {error}")),
+            Ok(Ok(None)) => Err(Unfit::Gone(what)),
+            Ok(Err(error)) => because(format!("it says nothing sensible: {error}")),
+        }
+    }
+
+    /// Sees to it that it is no more, and says why.
+    async fn dismiss(mut self, unfit: Unfit) -> String {
+        let why = match unfit {
+            Unfit::Because(why) => why,
+            Unfit::Gone(what) => self.how_it_ended(what).await,
+            Unfit::Leaving => {
+                if timeout(DRAIN_MAX, self.child.wait()).await.is_ok() {
+                    self.connections = 0;
+                }
+                "it was told to stop".to_owned()
+            }
+        };
+        // One that is no child of ours has only our word for it that we live.
+        let _ = self.channel.send(&Packet::Refused, &[]).await;
+        // It must not write to the journal any more.
+        let _ = self.child.kill().await;
+        let program = self.program.display();
+        match self.connections {
+            0 => format!("{program}: {why}"),
+            cut => format!("{program}: {why}; {cut} connections that it had accepted are cut"),
         }
     }
 
@@ -212,6 +270,19 @@ impl Candidate {
         match timeout(10 * BEAT, self.child.wait()).await {
             Ok(Ok(status)) => format!("it ended before it was {what}: {}", told(status)),
             _ => format!("it hung up before it was {what}"),
+        }
+    }
+
+    /// If it serves already, its last requests are answered.
+    async fn end_well(&mut self) {
+        let pid = self
+            .child
+            .id()
+            .and_then(|pid| Pid::from_raw(pid.cast_signed()));
+        if let (true, Some(pid)) = (self.accepts, pid) {
+            // It may have ended by itself.
+            let _ = kill_process(pid, Signal::TERM);
+            let _ = timeout(DRAIN_MAX, self.child.wait()).await;
         }
     }
 
@@ -234,8 +305,15 @@ fn files<'a>(estate: &'a Estate, belongings: &'a Belongings) -> Vec<BorrowedFd<'
     all.map(|file| file.as_fd()).collect()
 }
 
-fn out_of_turn(packet: &Packet) -> String {
-    format!("it said {packet:?} out of turn")
+fn has_gone(error: &Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::BrokenPipe | ErrorKind::ConnectionReset
+    )
+}
+
+fn out_of_turn(packet: &Packet) -> Unfit {
+    Unfit::Because(format!("it said {packet:?} out of turn"))
 }
 
 fn told(status: ExitStatus) -> String {

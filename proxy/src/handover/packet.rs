@@ -34,13 +34,17 @@ pub(super) enum Packet {
     /// By the old one: so many of them.
     Files,
     /// By the new one: everything is open.
-    Ready { version: String },
+    Ready { pid: u32, version: String },
     /// By the old one: nobody else accepts now.
     Accept,
     /// By the new one, again and again: it accepts.
     Serving { connections: usize },
+    /// By the new one: it was told to stop, and answers what it has.
+    Leaving,
     /// By the old one: it leaves.
     Stay,
+    /// By the old one: it goes on, the new one does not.
+    Refused,
     /// By the new one, instead of anything else.
     Failed { why: String },
 }

@@ -272,11 +272,16 @@ fn ready_at(child: &mut Child, said: &Log) -> SocketAddr {
 
 /// Ends a daemon that is no child of ours.
 pub(crate) fn kill(pid: u64) {
+    signal(pid, rustix::process::Signal::KILL);
+}
+
+/// The same with another signal.
+pub(crate) fn signal(pid: u64, signal: rustix::process::Signal) {
     let pid = i32::try_from(pid)
         .ok()
         .and_then(rustix::process::Pid::from_raw);
     // Perhaps it has ended already.
-    let _ = rustix::process::kill_process(pid.unwrap(), rustix::process::Signal::KILL);
+    let _ = rustix::process::kill_process(pid.unwrap(), signal);
 }
 
 /// Says something over a control socket; the status and the answer.

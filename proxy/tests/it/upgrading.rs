@@ -2,9 +2,10 @@
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
+use rustix::process::Signal;
 use serde_json::{Value, json};
+use tokio::task::JoinHandle;
 
 use crate::app::App;
 use crate::client::until;
@@ -14,6 +15,20 @@ use crate::daemon::Daemon;
 async fn upgrade(daemon: &Daemon, binary: Option<&Path>) -> (u16, Value) {
     let body = json!({ "binary": binary });
     daemon.say("POST", "/v1/upgrade", body).await
+}
+
+/// The same, and does not wait for the answer.
+fn begin(daemon: &Daemon, binary: Option<&Path>) -> JoinHandle<(u16, Value)> {
+    let (socket, body) = (daemon.socket.clone(), json!({ "binary": binary }));
+    tokio::spawn(async move { crate::daemon::say(&socket, "POST", "/v1/upgrade", body).await })
+}
+
+/// An upgrade under way, whose new process serves and has not proved itself: the old one, the new one, the answer to come.
+async fn half_way(daemon: &Daemon) -> (u64, u64, JoinHandle<(u16, Value)>) {
+    let was = pid(daemon).await;
+    let upgrading = begin(daemon, None);
+    until("another process serves", async || pid(daemon).await != was).await;
+    (was, pid(daemon).await, upgrading)
 }
 
 async fn pid(daemon: &Daemon) -> u64 {
@@ -134,14 +149,16 @@ async fn a_program_that_will_not_do_changes_nothing() {
     let plain = folder.path().join("plain");
     std::fs::write(&plain, "no program").unwrap();
     let dies = format!("exec {} check --config /none", holdfast());
+    let wraps = format!("{} \"$@\"", holdfast());
     for (binary, says) in [
         (folder.path().join("nowhere"), "No such file"),
         (plain, "ermission denied"),
         (script(folder.path(), "exits", "exit 3"), "exit status: 3"),
         (script(folder.path(), "killed", "kill -9 $$"), "signal: 9"),
         (script(folder.path(), "other", &dies), "exit status 2"),
+        (script(folder.path(), "wraps", &wraps), "has to `exec` it"),
         (
-            script(folder.path(), "deaf", "exec <&-; sleep 60"),
+            script(folder.path(), "deaf", "exec <&-; exec sleep 60"),
             "hung up",
         ),
     ] {
@@ -183,13 +200,7 @@ async fn a_configuration_that_is_wrong_by_now_is_named_and_the_old_process_goes_
 async fn a_successor_that_dies_after_it_began_to_serve_is_replaced_by_the_old_process() {
     let (a, b) = (App::start("a").await, App::start("b").await);
     let daemon = Daemon::with(&a).await;
-    let was = pid(&daemon).await;
-    let upgrading = tokio::spawn({
-        let socket = daemon.socket.clone();
-        async move { crate::daemon::say(&socket, "POST", "/v1/upgrade", json!({})).await }
-    });
-    until("another process serves", async || pid(&daemon).await != was).await;
-    let successor = pid(&daemon).await;
+    let (was, successor, upgrading) = half_way(&daemon).await;
     crate::daemon::kill(successor);
     let (status, problem) = upgrading.await.unwrap();
     assert_eq!(status, 502, "{problem}");
@@ -205,16 +216,71 @@ async fn a_successor_that_dies_after_it_began_to_serve_is_replaced_by_the_old_pr
 }
 
 #[tokio::test]
+async fn a_successor_that_hangs_is_replaced_by_the_old_process() {
+    let app = App::start("a").await;
+    let daemon = Daemon::with(&app).await;
+    let (was, successor, upgrading) = half_way(&daemon).await;
+    crate::daemon::signal(successor, Signal::STOP);
+    let (status, problem) = upgrading.await.unwrap();
+    assert_eq!(status, 502, "{problem}");
+    let detail = problem["detail"].as_str().unwrap();
+    assert!(detail.contains("it was not serving within 2s"), "{detail}");
+    assert_eq!(pid(&daemon).await, was);
+    assert_eq!(daemon.client().await.get("/").await.status, 200);
+}
+
+#[tokio::test]
+async fn a_successor_that_is_told_to_stop_answers_what_it_has_and_the_old_process_goes_on() {
+    let app = App::start("a").await;
+    let daemon = Daemon::with(&app).await;
+    let (was, successor, upgrading) = half_way(&daemon).await;
+    let mut slow = daemon.client().await;
+    slow.say("GET /slow/1500 HTTP/1.1\r\nHost: x.test\r\n\r\n")
+        .await;
+    until("the request is at the app", async || {
+        app.targets().len() == 1
+    })
+    .await;
+    crate::daemon::signal(successor, Signal::TERM);
+    assert_eq!(daemon.client().await.get("/").await.status, 200);
+    assert_eq!(slow.answer().await.status, 200);
+    let (status, problem) = upgrading.await.unwrap();
+    assert_eq!(status, 502, "{problem}");
+    let detail = problem["detail"].as_str().unwrap();
+    assert!(detail.ends_with("it was told to stop"), "{detail}");
+    assert_eq!(pid(&daemon).await, was);
+}
+
+#[tokio::test]
+async fn if_the_old_process_is_told_to_stop_meanwhile_both_answer_what_they_have_and_end() {
+    let app = App::start("a").await;
+    let mut daemon = Daemon::with(&app).await;
+    let ask = "GET /slow/2000 HTTP/1.1\r\nHost: x.test\r\n\r\n";
+    let mut one = daemon.client().await;
+    one.say(ask).await;
+    until("the request is at the app", async || {
+        app.targets().len() == 1
+    })
+    .await;
+    let (_, successor, upgrading) = half_way(&daemon).await;
+    let mut other = daemon.client().await;
+    other.say(ask).await;
+    until("the other is there too", async || app.targets().len() == 2).await;
+    daemon.terminate();
+    assert_eq!(one.answer().await.status, 200);
+    assert_eq!(other.answer().await.status, 200);
+    assert!(daemon.ended().await.success());
+    let gone = || !Path::new(&format!("/proc/{successor}")).exists();
+    until("the new one has ended", async || gone()).await;
+    drop(upgrading);
+}
+
+#[tokio::test]
 async fn if_the_old_process_is_killed_the_new_one_serves_alone() {
     let (a, b) = (App::start("a").await, App::start("b").await);
     let mut daemon = Daemon::with(&a).await;
-    let was = pid(&daemon).await;
-    let upgrading = tokio::spawn({
-        let socket = daemon.socket.clone();
-        async move { crate::daemon::say(&socket, "POST", "/v1/upgrade", json!({})).await }
-    });
-    until("another process serves", async || pid(&daemon).await != was).await;
-    daemon.succeeded_by(pid(&daemon).await);
+    let (was, successor, upgrading) = half_way(&daemon).await;
+    daemon.succeeded_by(successor);
     crate::daemon::kill(was);
     assert!(upgrading.await.is_err(), "nobody is there to answer");
     daemon.promote("v2", &b, json!({})).await;
@@ -227,7 +293,7 @@ async fn if_the_old_process_is_killed_the_new_one_serves_alone() {
 #[tokio::test]
 async fn there_is_no_upgrade_while_an_app_is_in_the_middle_of_something() {
     let app = App::start("a").await;
-    let daemon = Daemon::with(&app).await;
+    let mut daemon = Daemon::with(&app).await;
     daemon.verb("hold", json!({})).await;
     let (status, problem) = upgrade(&daemon, None).await;
     assert_eq!(
@@ -240,23 +306,33 @@ async fn there_is_no_upgrade_while_an_app_is_in_the_middle_of_something() {
         daemon.status().await["phase"] == "steady"
     })
     .await;
-    let first = tokio::spawn({
-        let socket = daemon.socket.clone();
-        async move { crate::daemon::say(&socket, "POST", "/v1/upgrade", json!({})).await }
-    });
     let was = pid(&daemon).await;
-    // While one is under way there is no other, and no command: at the old process they are refused.
-    until("commands are refused", async || {
-        let path = "/v1/apps/default/block";
-        let asked = daemon.say("POST", path, json!({"reason": "look"}));
-        let asked = tokio::time::timeout(Duration::from_millis(500), asked).await;
-        asked.is_ok_and(|(status, problem)| status == 409 && problem["code"] == "upgrading")
-            || pid(&daemon).await != was
-    })
-    .await;
+    let folder = tempfile::tempdir().unwrap();
+    let started = folder.path().join("started");
+    let takes_its_time = format!(
+        "touch {}; sleep 1; exec {} \"$@\"",
+        started.display(),
+        holdfast()
+    );
+    let binary = script(folder.path(), "slow", &takes_its_time);
+    let first = begin(&daemon, Some(&binary));
+    until("an upgrade is under way", async || started.exists()).await;
+    let path = "/v1/apps/default/block";
+    for (status, problem) in [
+        daemon.say("POST", path, json!({"reason": "look"})).await,
+        upgrade(&daemon, None).await,
+        daemon.say("POST", "/v1/reload", json!({})).await,
+    ] {
+        assert_eq!(
+            (status, &problem["code"]),
+            (409, &json!("upgrading")),
+            "{problem}"
+        );
+    }
     let (status, upgraded) = first.await.unwrap();
     assert_eq!(status, 200, "{upgraded}");
-    crate::daemon::kill(upgraded["pid"].as_u64().unwrap());
+    daemon.succeeded_by(upgraded["pid"].as_u64().unwrap());
+    assert_ne!(pid(&daemon).await, was);
 }
 
 #[tokio::test]
@@ -264,7 +340,7 @@ async fn a_signal_replaces_the_program_too() {
     let app = App::start("a").await;
     let mut daemon = Daemon::with(&app).await;
     let was = pid(&daemon).await;
-    daemon.signal(rustix::process::Signal::USR2);
+    daemon.signal(Signal::USR2);
     until("another process serves", async || pid(&daemon).await != was).await;
     daemon.succeeded_by(pid(&daemon).await);
     assert!(daemon.predecessor_ended().await.success());

@@ -101,21 +101,6 @@ impl Api {
         self.events.tell(None, None, What::Ready);
     }
 
-    /// The process before this one has ended.
-    pub(crate) fn alone(&self) {
-        if let Some(replacing) = &self.hooks.upgrade {
-            replacing.socket.own();
-        }
-        self.standing.alone();
-    }
-
-    /// The control socket's file belongs to another process now.
-    pub(crate) fn give_away(&self) {
-        if let Some(replacing) = &self.hooks.upgrade {
-            replacing.socket.give_away();
-        }
-    }
-
     async fn answer(
         self,
         route: Route,

@@ -28,6 +28,21 @@ pub(super) fn allowed(binary: Option<PathBuf>, uid: u32) -> Result<Option<PathBu
 }
 
 impl Api {
+    /// The process before this one has ended.
+    pub(crate) fn alone(&self) {
+        if let Some(replacing) = &self.hooks.upgrade {
+            replacing.socket.own();
+        }
+        self.standing.alone();
+    }
+
+    /// The control socket's file belongs to another process now.
+    pub(crate) fn give_away(&self) {
+        if let Some(replacing) = &self.hooks.upgrade {
+            replacing.socket.give_away();
+        }
+    }
+
     /// Returns when another process serves and has proved itself, or this one goes on. Whoever asked may leave meanwhile.
     pub(crate) async fn upgrade(
         &self,

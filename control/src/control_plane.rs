@@ -8,12 +8,13 @@ use std::sync::Arc;
 
 use swap_core::AppName;
 
+use crate::accepting::Accepting;
 use crate::api::{Api, Hooks, ReloadHook, Replacing};
 use crate::driver::Driver;
 use crate::events::Events;
 use crate::journal::{History, Journal, JournalError};
 use crate::plane::{DataPlane, Signals};
-use crate::server::{self, Counter};
+use crate::server::{self, Places};
 use crate::socket::{ControlSocket, SocketError};
 use crate::standing::Standing;
 use crate::succession::{Belongings, UpgradeHook};
@@ -35,6 +36,8 @@ pub struct Options {
     pub reload: ReloadHook,
     /// Replaces the program.
     pub upgrade: UpgradeHook,
+    /// Whether connects are accepted.
+    pub accepting: Accepting,
     /// From the process before this one.
     pub inherited: Option<Belongings>,
 }
@@ -69,6 +72,7 @@ pub struct ControlPlane {
     users: Users,
     reload: ReloadHook,
     upgrade: UpgradeHook,
+    accepting: Accepting,
     is_heir: bool,
 }
 
@@ -77,7 +81,7 @@ pub struct ControlPlane {
 pub struct Handle {
     api: Api,
     swaps: Swaps,
-    counter: Counter,
+    places: Places,
 }
 
 impl ControlPlane {
@@ -94,6 +98,7 @@ impl ControlPlane {
             users,
             reload,
             upgrade,
+            accepting,
             inherited,
         } = options;
         let users = Users::new(&users)?;
@@ -111,12 +116,13 @@ impl ControlPlane {
             users,
             reload,
             upgrade,
+            accepting,
             is_heir,
         })
     }
 
     /// Publishes the apps and begins to serve, on the runtime that calls it. `plane` knows their settings already. After
-    /// another process nobody is served before [`Handle::open`] is called, and no command before [`Handle::alone`].
+    /// another process no command is taken before [`Handle::alone`].
     ///
     /// # Errors
     ///
@@ -134,6 +140,7 @@ impl ControlPlane {
             users,
             reload,
             upgrade,
+            accepting,
             is_heir,
         } = self;
         let events = Events::new();
@@ -152,14 +159,11 @@ impl ControlPlane {
         };
         let api = Api::new(driver.inbox(), events, hooks, standing);
         let swaps = driver.swaps();
-        let counter = Counter::new(!is_heir);
+        let places = Places::new();
         tokio::spawn(driver.run(messages, signals));
-        tokio::spawn(server::serve(socket, users, api.clone(), counter.clone()));
-        Ok(Handle {
-            api,
-            swaps,
-            counter,
-        })
+        let serving = server::serve(socket, users, api.clone(), places.clone(), accepting);
+        tokio::spawn(serving);
+        Ok(Handle { api, swaps, places })
     }
 }
 
@@ -207,11 +211,6 @@ impl Handle {
         upgraded.map_err(|problem| problem.detail)
     }
 
-    /// Whether connects to the control socket are accepted from now on.
-    pub fn open(&self, open: bool) {
-        self.counter.open(open);
-    }
-
     /// The process before this one has ended: commands are taken.
     pub fn alone(&self) {
         self.api.alone();
@@ -224,7 +223,7 @@ impl Handle {
 
     /// Returns when nobody is connected to the control socket.
     pub async fn left(&self) {
-        self.counter.empty().await;
+        self.places.empty().await;
     }
 
     /// For the metrics.

@@ -8,6 +8,8 @@ pub mod paths;
 pub mod wire;
 
 #[cfg(feature = "server")]
+mod accepting;
+#[cfg(feature = "server")]
 mod api;
 #[cfg(feature = "benching")]
 #[doc(hidden)]
@@ -52,6 +54,8 @@ mod users;
 #[cfg(feature = "server")]
 mod wall;
 
+#[cfg(feature = "server")]
+pub use accepting::Accepting;
 #[cfg(feature = "server")]
 pub use api::{ReloadHook, Reloaded};
 #[cfg(feature = "server")]

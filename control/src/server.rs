@@ -14,9 +14,10 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::UnixStream;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
+use crate::accepting::Accepting;
 use crate::api::{self, Api};
 use crate::impatient::Impatient;
 use crate::problem::problem;
@@ -41,45 +42,36 @@ const HEAD_BYTES_MAX: usize = 16 * 1024;
 
 pub(crate) type Answer = Response<UnsyncBoxBody<Bytes, Infallible>>;
 
-/// Whether connects are accepted, and how many connections there are. Cheap to clone.
+/// Counts the connections. Cheap to clone.
 #[derive(Clone, Debug)]
-pub(crate) struct Counter {
-    open: Arc<watch::Sender<bool>>,
-    places: Arc<Semaphore>,
-}
+pub(crate) struct Places(Arc<Semaphore>);
 
-impl Counter {
-    pub(crate) fn new(open: bool) -> Self {
-        Self {
-            open: Arc::new(watch::Sender::new(open)),
-            places: Arc::new(Semaphore::new(CONNECTIONS_MAX)),
-        }
-    }
-
-    /// Whether connects are accepted from now on; else they wait in the socket's queue.
-    pub(crate) fn open(&self, open: bool) {
-        self.open.send_replace(open);
+impl Places {
+    pub(crate) fn new() -> Self {
+        Self(Arc::new(Semaphore::new(CONNECTIONS_MAX)))
     }
 
     /// Returns when nobody is connected.
     pub(crate) async fn empty(&self) {
         // Never closed.
-        let _ = self.places.acquire_many(CONNECTIONS_MAX as u32).await;
+        let _ = self.0.acquire_many(CONNECTIONS_MAX as u32).await;
     }
 }
 
-/// Serves until the runtime ends.
-pub(crate) async fn serve(socket: Arc<Listening>, users: Users, api: Api, counter: Counter) {
-    let places = counter.places.clone();
+/// Serves until the runtime ends; not while another process does.
+pub(crate) async fn serve(
+    socket: Arc<Listening>,
+    users: Users,
+    api: Api,
+    Places(places): Places,
+    accepting: Accepting,
+) {
     let lobby = Arc::new(Semaphore::new(STRANGERS_MAX));
-    let mut open = counter.open.subscribe();
     loop {
-        if open.wait_for(|open| *open).await.is_err() {
-            return;
-        }
+        accepting.begun().await;
         let accepted = tokio::select! {
             biased;
-            _ = open.wait_for(|open| !*open) => continue,
+            () = accepting.paused() => continue,
             accepted = socket.listener.accept() => accepted,
         };
         let stream = match accepted {

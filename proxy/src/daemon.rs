@@ -15,7 +15,7 @@ use std::time::Duration;
 use holdfast_config::{AccessLog as LogTo, Settings};
 use holdfast_control::plane::DataPlane;
 use holdfast_control::succession::UpgradeHook;
-use holdfast_control::{ControlPlane, Handle, Options, Swaps, paths};
+use holdfast_control::{Accepting, ControlPlane, Handle, Options, Swaps, paths};
 use tokio::net::TcpListener;
 
 use crate::access_log::AccessLog;
@@ -33,7 +33,7 @@ use crate::table;
 use crate::tls::{Means, TicketKeys, Tls};
 use crate::workers::{self, Connections, Running, Workers};
 use configuration::Configuration;
-use succession::{Doors, End};
+use succession::End;
 
 /// How long a stopping daemon waits for its last requests.
 const STOP_MAX: Duration = Duration::from_secs(30);
@@ -74,7 +74,6 @@ fn internal(what: &str, error: impl std::fmt::Display) -> Failed {
 pub(crate) fn run(typed: cli::Run) -> Result<(), Failed> {
     limits::raise_open_files();
     memory::without_huge_pages();
-    // Before any thread: what a configuration means may ask the resolver, which blocks.
     let heir = handover::inherit().map_err(usage)?;
     let excuse = heir.as_ref().and_then(|heir| heir.excuse().ok());
     let ran = run_as(heir, typed);
@@ -85,6 +84,7 @@ pub(crate) fn run(typed: cli::Run) -> Result<(), Failed> {
 }
 
 fn run_as(heir: Option<Heir>, typed: cli::Run) -> Result<(), Failed> {
+    // Before any thread: what a configuration means may ask the resolver, which blocks.
     let configuration = Arc::new(Configuration::read(typed)?);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -105,11 +105,27 @@ async fn serve(configuration: Arc<Configuration>, mut heir: Option<Heir>) -> Res
     let admin = admin_listener(&settings, &mut heir)?;
     let access_log = access_log(&settings.server.access_log)?;
     let connections = limits::connections(settings.limits.connections).map_err(usage)?;
-    let workers = Workers::new(&bound, workers, &fronts, connections, &access_log);
+    // Not while another process does.
+    let accepting = Accepting::new(heir.is_none());
+    let workers = Workers::new(
+        &bound,
+        workers,
+        &fronts,
+        connections,
+        &access_log,
+        &accepting,
+    );
     let (workers, signals) = workers.map_err(|error| internal("the listeners", error))?;
     let plane = workers.plane.clone();
     let (upgrade, upgrades) = succession::hook();
-    let mut options = options(&settings, &configuration, &plane, &fronts, upgrade)?;
+    let mut options = options(
+        &settings,
+        &configuration,
+        &plane,
+        &fronts,
+        upgrade,
+        &accepting,
+    )?;
     options.inherited = heir.as_mut().and_then(|heir| heir.belongings.take());
     let control = ControlPlane::open(options).map_err(usage)?;
     let upkeep = acme::open(
@@ -124,14 +140,10 @@ async fn serve(configuration: Arc<Configuration>, mut heir: Option<Heir>) -> Res
         .start(settings.apps.clone(), plane.clone(), signals)
         .await;
     let handle = started.map_err(|error| internal("the apps cannot be published", error))?;
-    let predecessor = take_over(heir).await?;
     let running = workers.start().await;
     let running = running.map_err(|error| internal("the workers", error))?;
-    let doors = Doors {
-        clients: running.accepting().clone(),
-        control: handle.clone(),
-    };
-    handle.open(true);
+    let predecessor = take_over(heir).await?;
+    accepting.set(true);
     let estate = Estate {
         listeners: bound.listeners,
         tickets: means.tickets.clone(),
@@ -147,7 +159,7 @@ async fn serve(configuration: Arc<Configuration>, mut heir: Option<Heir>) -> Res
             handle.swaps(),
             fronts.clone(),
         );
-        tokio::spawn(admin::serve(listener, page, doors.clients.clone()));
+        tokio::spawn(admin::serve(listener, page, accepting.clone()));
     }
     ready(&listening, &handle);
     let predecessor = predecessor.map(Arc::new);
@@ -159,7 +171,7 @@ async fn serve(configuration: Arc<Configuration>, mut heir: Option<Heir>) -> Res
             tokio::spawn(outliving);
         }
     }
-    let end = succession::until_end(&doors, &estate, upgrades).await;
+    let end = succession::until_end(&handle, &accepting, &estate, upgrades).await;
     if let Some(predecessor) = &predecessor {
         predecessor.leave().await;
     }
@@ -299,6 +311,7 @@ fn options(
     plane: &Arc<Plane>,
     fronts: &[Arc<Front>],
     upgrade: UpgradeHook,
+    accepting: &Accepting,
 ) -> Result<Options, Failed> {
     let socket = paths::control_socket(settings.control.socket.as_deref())
         .ok_or_else(|| nowhere("control socket", "--control"))?;
@@ -316,6 +329,7 @@ fn options(
         users,
         reload,
         upgrade,
+        accepting: accepting.clone(),
         inherited: None,
     })
 }

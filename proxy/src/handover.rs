@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use crate::tls::TicketKeys;
 pub(crate) use inherit::{Heir, Predecessor, inherit};
-pub(crate) use lend::{Accepting, NotReplaced, Successor, hand_over};
+pub(crate) use lend::{NotReplaced, Successor, hand_over};
 
 /// In the new process's environment.
 const VARIABLE: &str = "HOLDFAST_HANDOVER";

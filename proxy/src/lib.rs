@@ -1,7 +1,6 @@
 //! Holdfast: the data plane and the daemon. One file for one step of a request's way:
 //! listen → http (`connection`) → policy → route → door → pick (`lease`) → upstream → forward; `way` tells it whole.
 
-mod accepting;
 mod access_log;
 mod account;
 #[cfg(feature = "acme")]

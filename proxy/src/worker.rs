@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use holdfast_control::Accepting;
 use holdfast_control::plane::Signaller;
 use socket2::Socket;
 use tokio::net::TcpListener;
@@ -13,7 +14,6 @@ use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio_util::task::TaskTracker;
 
-use crate::accepting::Accepting;
 use crate::access_log::{AccessLog, Book};
 use crate::clock;
 use crate::connection;
@@ -60,7 +60,7 @@ pub(crate) struct Start {
     pub(crate) stop: Stop,
     pub(crate) accepting: Accepting,
     pub(crate) mail: mpsc::Receiver<Mail>,
-    /// Told once every socket is accepted from.
+    /// Told once every socket is looked after.
     pub(crate) up: oneshot::Sender<()>,
 }
 

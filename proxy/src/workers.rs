@@ -5,12 +5,12 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
+use holdfast_control::Accepting;
 use holdfast_control::plane::{Signals, signals};
 use socket2::Socket;
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
-use crate::accepting::Accepting;
 use crate::access_log::AccessLog;
 use crate::handover::{Heir, Listener};
 use crate::listen::{self, Front};
@@ -94,7 +94,6 @@ pub(crate) struct Workers {
     starts: Vec<Start>,
     up: Vec<oneshot::Receiver<()>>,
     stop: Stop,
-    accepting: Accepting,
     permits: Arc<Semaphore>,
     connections_max: usize,
 }
@@ -103,7 +102,6 @@ pub(crate) struct Workers {
 pub(crate) struct Running {
     threads: Vec<JoinHandle<()>>,
     stop: Stop,
-    accepting: Accepting,
     permits: Arc<Semaphore>,
     connections_max: usize,
 }
@@ -117,8 +115,8 @@ impl Workers {
         fronts: &[Arc<Front>],
         connections_max: usize,
         access_log: &AccessLog,
+        accepting: &Accepting,
     ) -> io::Result<(Self, Signals)> {
-        let accepting = Accepting::default();
         let (signaller, signals) = signals();
         let published = Arc::new(Published::new(Table::default()));
         let stop = Stop::default();
@@ -148,14 +146,13 @@ impl Workers {
             starts,
             up: ups,
             stop,
-            accepting,
             permits,
             connections_max,
         };
         Ok((this, signals))
     }
 
-    /// Begins to accept. To be called when the table is published. Returns when each socket is accepted from.
+    /// Begins to accept. To be called when the table is published. Returns when each socket has its worker.
     pub(crate) async fn start(self) -> io::Result<Running> {
         let threads = self
             .starts
@@ -168,7 +165,6 @@ impl Workers {
         }
         let Self {
             stop,
-            accepting,
             permits,
             connections_max,
             ..
@@ -176,7 +172,6 @@ impl Workers {
         Ok(Running {
             threads,
             stop,
-            accepting,
             permits,
             connections_max,
         })
@@ -203,11 +198,6 @@ impl Running {
             Ok(_) => drop(all.await),
             Err(error) => tracing::error!(%error, "running requests are not waited for"),
         }
-    }
-
-    /// Whether clients are let in.
-    pub(crate) fn accepting(&self) -> &Accepting {
-        &self.accepting
     }
 
     /// For the metrics.

@@ -2,14 +2,13 @@
 
 use std::sync::Arc;
 
-use holdfast_control::Handle;
-use holdfast_control::succession::{Lent, UpgradeHook};
+use holdfast_control::succession::{Lent, UpgradeHook, Upgrading};
 use holdfast_control::wire::Upgraded;
+use holdfast_control::{Accepting, Handle};
 use tokio::sync::{mpsc, oneshot};
 
 use super::signals::Signals;
-use crate::accepting::Accepting;
-use crate::handover::{self, Estate, NotReplaced, Successor, hand_over};
+use crate::handover::{Estate, NotReplaced, Successor, hand_over};
 
 /// Why the daemon ends.
 pub(super) enum End {
@@ -29,36 +28,23 @@ pub(super) struct Asked {
 pub(super) fn hook() -> (UpgradeHook, mpsc::Receiver<Asked>) {
     // One at a time is asked for.
     let (ask, asked) = mpsc::channel(1);
-    let hook = move |lent| -> holdfast_control::succession::Upgrading {
+    let hook = move |lent| -> Upgrading {
         let ask = ask.clone();
         Box::pin(async move {
             let (reply, replied) = oneshot::channel();
+            // If nobody hears it, nobody replies.
+            let _ = ask.send(Asked { lent, reply }).await;
             let stopping = |_| "the daemon is stopping".to_owned();
-            ask.send(Asked { lent, reply })
-                .await
-                .map_err(|_| stopping(()))?;
-            replied.await.map_err(|_| stopping(()))?
+            replied.await.map_err(stopping)?
         })
     };
     (Arc::new(hook), asked)
 }
 
-/// All that lets somebody in.
-pub(super) struct Doors {
-    pub(super) clients: Accepting,
-    pub(super) control: Handle,
-}
-
-impl handover::Accepting for Doors {
-    fn accept(&self, accepts: bool) {
-        self.clients.set(accepts);
-        self.control.open(accepts);
-    }
-}
-
 /// Serves signals and upgrades until the daemon is to end.
 pub(super) async fn until_end(
-    doors: &Doors,
+    control: &Handle,
+    accepting: &Accepting,
     estate: &Estate,
     mut asked: mpsc::Receiver<Asked>,
 ) -> End {
@@ -66,15 +52,15 @@ pub(super) async fn until_end(
     loop {
         let Asked { lent, reply } = tokio::select! {
             biased;
-            () = signals.until_stop(&doors.control) => return End::Stopped,
+            () = signals.until_stop(control) => return End::Stopped,
             asked = asked.recv() => match asked {
                 Some(asked) => asked,
                 None => return End::Stopped,
             },
         };
-        match hand_over(estate, lent, doors, signals.stop()).await {
+        match hand_over(estate, lent, accepting, signals.stop()).await {
             Ok(successor) => {
-                doors.control.give_away();
+                control.give_away();
                 // Whoever asked may have left.
                 let _ = reply.send(Ok(successor.upgraded.clone()));
                 return End::Replaced(successor);

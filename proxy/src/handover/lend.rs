@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::process::{ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
+use holdfast_control::Accepting;
 use holdfast_control::succession::{Belongings, Lent};
 use holdfast_control::wire::Upgraded;
 use rustix::process::{Pid, Signal, kill_process};
@@ -24,11 +25,6 @@ const PROOF: Duration = Duration::from_secs(3);
 const SILENCE_MAX: Duration = Duration::from_secs(2);
 /// How long it may take for its last requests, if it is to end after all.
 const DRAIN_MAX: Duration = Duration::from_secs(30);
-
-/// Whether this process accepts connections.
-pub(crate) trait Accepting {
-    fn accept(&self, accepts: bool);
-}
 
 /// The process that serves now. It learns of this one's end by the end of this.
 pub(crate) struct Successor {
@@ -69,7 +65,7 @@ enum Unfit {
 pub(crate) async fn hand_over(
     estate: &Estate,
     lent: Lent,
-    accepting: &impl Accepting,
+    accepting: &Accepting,
     stop: impl Future<Output = ()>,
 ) -> Result<Successor, NotReplaced> {
     let began = Instant::now();
@@ -93,7 +89,7 @@ pub(crate) async fn hand_over(
         }
         Err(unfit) => {
             // First of all: clients wait.
-            accepting.accept(true);
+            accepting.set(true);
             let why = candidate.dismiss(unfit).await;
             tracing::error!("not upgraded: {why}");
             Err(NotReplaced::Why(why))
@@ -152,7 +148,7 @@ impl Candidate {
         &mut self,
         estate: &Estate,
         belongings: &Belongings,
-        accepting: &impl Accepting,
+        accepting: &Accepting,
     ) -> Result<String, Unfit> {
         self.lend(estate, belongings).await?;
         let version = match self.hear("ready", READY_MAX).await? {
@@ -162,7 +158,7 @@ impl Candidate {
             }
             other => return Err(out_of_turn(&other)),
         };
-        accepting.accept(false);
+        accepting.set(false);
         self.accepts = true;
         self.tell(&Packet::Accept, &[], "serving").await?;
         let began = Instant::now();

@@ -65,6 +65,7 @@ impl Place {
             users: self.users.clone(),
             reload: reload_hook(next_apps.clone()),
             upgrade: Arc::new(|_| Box::pin(async { Err("not here".to_owned()) })),
+            accepting: holdfast_control::Accepting::new(true),
             inherited: None,
         };
         let its_plane = plane.clone();

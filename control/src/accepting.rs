@@ -4,28 +4,28 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
-/// Whether connections are accepted. Cheap to clone.
+/// One switch for every socket that listens: clients', commands' and metrics'. Cheap to clone.
 #[derive(Clone, Debug)]
-pub(crate) struct Accepting(Arc<watch::Sender<bool>>);
-
-impl Default for Accepting {
-    fn default() -> Self {
-        Self(Arc::new(watch::Sender::new(true)))
-    }
-}
+pub struct Accepting(Arc<watch::Sender<bool>>);
 
 impl Accepting {
-    pub(crate) fn set(&self, accepts: bool) {
+    /// Whether they are at first.
+    pub fn new(accepts: bool) -> Self {
+        Self(Arc::new(watch::Sender::new(accepts)))
+    }
+
+    /// Whether they are from now on.
+    pub fn set(&self, accepts: bool) {
         self.0.send_replace(accepts);
     }
 
     /// Returns when they are.
-    pub(crate) async fn begun(&self) {
+    pub async fn begun(&self) {
         self.becomes(true).await;
     }
 
     /// Returns when they are not.
-    pub(crate) async fn paused(&self) {
+    pub async fn paused(&self) {
         self.becomes(false).await;
     }
 

@@ -68,6 +68,10 @@ pub(in crate::scenario) struct Cell {
 }
 
 impl Cell {
+    pub(in crate::scenario) fn name(&self) -> String {
+        format!("{}, {} held", self.kind.name(), self.size.requests)
+    }
+
     pub(in crate::scenario) fn kib_each(&self) -> f64 {
         let grown = self.held_kib.saturating_sub(self.before_kib);
         grown as f64 / f64::from(self.size.requests)

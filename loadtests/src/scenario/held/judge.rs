@@ -56,6 +56,11 @@ impl Order {
         }
         order
     }
+
+    /// First come, first served, but for the grain.
+    pub(super) fn is_kept(&self) -> bool {
+        self.worst <= ORDER_GRAIN && self.worst_on_a_connection <= ORDER_GRAIN
+    }
 }
 
 /// Memory is back to where it was.
@@ -63,8 +68,9 @@ pub(super) fn is_calm(before_kib: u64, now_kib: u64) -> bool {
     now_kib * 10 <= before_kib * 12
 }
 
-pub(super) fn cell(verdict: &mut Verdict, cell: &Cell, kib_max: f64) {
-    let name = format!("{}, {} held", cell.kind.name(), cell.size.requests);
+/// None is lost, none comes twice: each time.
+pub(super) fn whole(verdict: &mut Verdict, cell: &Cell) {
+    let name = cell.name();
     let mut endings: BTreeMap<String, usize> = BTreeMap::new();
     for one in &cell.sent {
         *endings.entry(format!("{:?}", one.outcome)).or_default() += 1;
@@ -89,6 +95,11 @@ pub(super) fn cell(verdict: &mut Verdict, cell: &Cell, kib_max: f64) {
         format!("{never} never, {again} more than once"),
         never == 0 && again == 0,
     );
+}
+
+/// Its order, and its memory.
+pub(super) fn cell(verdict: &mut Verdict, cell: &Cell, kib_max: f64) {
+    let name = cell.name();
     let worst = cell.order.worst;
     verdict.must(
         format!("{name}: first come, first served"),

@@ -18,9 +18,12 @@ pub struct Change {
 }
 
 impl Change {
-    /// Whether it concerns the process as a whole (`server`, `control`, `admin`, `listen`) and not one app.
+    /// Whether it counts only in another process: neither of an app, nor of what clients meet at a listener.
     pub fn is_of_process(&self) -> bool {
-        !self.key.starts_with("app.")
+        let key = self.key.as_str();
+        let of_clients = key.starts_with("limits.") && key != "limits.connections";
+        let of_listeners = key == "listen" || key == "server.trusted" || of_clients;
+        !key.starts_with("app.") && !of_listeners
     }
 }
 

@@ -30,6 +30,7 @@ use crate::io::{ClientIo, Socket, read_some};
 use crate::linger;
 use crate::listen::{Accepted, Front};
 use crate::peer;
+use crate::stop::Stop;
 use crate::tls::Secured;
 use crate::tunnel::Tunnel;
 use crate::way;
@@ -59,11 +60,11 @@ pub(crate) async fn run(accepted: Accepted, worker: Rc<Worker>) {
         client,
         permit,
     } = accepted;
-    let Some(peer) = peer::meet(&mut stream, client, &front, &worker).await else {
+    let Some(peer) = peer::meet(&mut stream, client, &front).await else {
         return;
     };
     // Boxed: it is over when a request waits, which would have room for it.
-    let (mut stream, first) = match Box::pin(enter(stream, &front, &worker)).await {
+    let (mut stream, first) = match Box::pin(enter(stream, &front)).await {
         Ok(Some(entered)) => entered,
         Ok(None) => return tracing::debug!(%client, "an ACME authority is answered"),
         // The handshake has told the client what it could be told.
@@ -125,18 +126,14 @@ const SLOW_HEAD: &[u8] =
 
 /// The way into the connection: its first octets, or through a handshake. Accepted sockets may never say anything: nothing
 /// is built for them until they do. None: a handshake was all that was wanted.
-async fn enter(
-    mut stream: TcpStream,
-    front: &Front,
-    worker: &Worker,
-) -> io::Result<Option<(Secured, Bytes)>> {
+async fn enter(mut stream: TcpStream, front: &Front) -> io::Result<Option<(Secured, Bytes)>> {
     let Some(tls) = &front.tls else {
-        let first = within(front.limits.head, worker, read_some(&mut stream)).await;
+        let first = within(front.limits.head, &front.stop, read_some(&mut stream)).await;
         // Without octets it is closed as any other.
         let first = first.unwrap_or_default();
         return Ok(Some((Secured::Plain(stream), first)));
     };
-    if within(front.limits.head, worker, stream.peek(&mut [0]))
+    if within(front.limits.head, &front.stop, stream.peek(&mut [0]))
         .await
         .is_none()
     {
@@ -148,15 +145,15 @@ async fn enter(
     Ok(secured.map(|stream| (stream, Bytes::new())))
 }
 
-/// What comes in so much time; while the daemon stops, in less.
+/// What comes in so much time; while the listener stops, in less.
 async fn within<T>(
     limit: Duration,
-    worker: &Worker,
+    stop: &Stop,
     coming: impl Future<Output = io::Result<T>>,
 ) -> Option<T> {
     tokio::select! {
         come = tokio::time::timeout(limit, coming) => come.ok()?.ok(),
-        () = worker.stop.idle_grace(IDLE_STOPPING_MAX) => None,
+        () = stop.idle_grace(IDLE_STOPPING_MAX) => None,
     }
 }
 
@@ -169,7 +166,7 @@ async fn version(stream: &mut Secured, first: Bytes, conn: &Conn) -> io::Result<
         Some(true) => return Ok((true, first)),
         // A handshake is no request yet: as above, nothing is built for one who does not ask.
         Some(false) => {
-            let first = within(limit, &conn.worker, read_some(stream)).await;
+            let first = within(limit, &conn.front().stop, read_some(stream)).await;
             first.unwrap_or_default()
         }
         None => first,
@@ -207,7 +204,7 @@ async fn rest(conn: &Conn, stream: &mut Secured) -> Option<Bytes> {
     let idle = conn.front().limits.idle;
     let rested = clock::now().saturating_sub(conn.activity.doing().1);
     let coming = read_some(stream);
-    let octets = within(idle.saturating_sub(rested), &conn.worker, coming).await;
+    let octets = within(idle.saturating_sub(rested), &conn.front().stop, coming).await;
     match octets {
         Some(octets) if octets.is_empty() => None,
         // What has come in the last moment is answered.

@@ -4,6 +4,8 @@ mod configuration;
 mod signals;
 mod succession;
 
+use std::future::Ready;
+use std::io;
 use std::net::SocketAddr;
 use std::num::NonZero;
 use std::os::fd::{AsFd, OwnedFd};
@@ -24,14 +26,13 @@ use crate::admin;
 use crate::cli;
 use crate::handover::{self, Estate, Heir, Predecessor, Successor};
 use crate::limits;
-use crate::listen::Front;
+use crate::listeners::Listeners;
 use crate::memory;
 use crate::metrics::Page;
-use crate::peer::Trusted;
 use crate::plane::Plane;
 use crate::table;
-use crate::tls::{Means, TicketKeys, Tls};
-use crate::workers::{self, Connections, Running, Workers};
+use crate::tls::{Means, TicketKeys};
+use crate::workers::{Connections, Running, Workers};
 use configuration::Configuration;
 use succession::End;
 
@@ -97,24 +98,15 @@ async fn serve(configuration: Arc<Configuration>, mut heir: Option<Heir>) -> Res
     let settings = configuration.now();
     // Everything that can be refused comes first; nothing is accepted before the table is published.
     let means = means(heir.as_ref())?;
-    let fronts = fronts(&settings, &means)?;
     let apps = table::Settings::open_all(&settings.apps).map_err(usage)?;
-    let workers = worker_count(&settings);
-    let bound = workers::bind(&addresses(&settings), workers, &mut heir).map_err(usage)?;
-    let listening = bound.addresses();
+    let listeners = Listeners::open(&settings, worker_count(&settings), &means, &mut heir);
+    let listeners = Arc::new(listeners.map_err(usage)?);
     let admin = admin_listener(&settings, &mut heir)?;
     let access_log = access_log(&settings.server.access_log)?;
     let connections = limits::connections(settings.limits.connections).map_err(usage)?;
     // Not while another process does.
     let accepting = Accepting::new(heir.is_none());
-    let workers = Workers::new(
-        &bound,
-        workers,
-        &fronts,
-        connections,
-        &access_log,
-        &accepting,
-    );
+    let workers = Workers::new(&listeners, connections, &access_log, &accepting);
     let (workers, signals) = workers.map_err(|error| internal("the listeners", error))?;
     let plane = workers.plane.clone();
     let (upgrade, upgrades) = succession::hook();
@@ -122,7 +114,7 @@ async fn serve(configuration: Arc<Configuration>, mut heir: Option<Heir>) -> Res
         &settings,
         &configuration,
         &plane,
-        &fronts,
+        &listeners,
         upgrade,
         &accepting,
     )?;
@@ -144,24 +136,20 @@ async fn serve(configuration: Arc<Configuration>, mut heir: Option<Heir>) -> Res
     let running = running.map_err(|error| internal("the workers", error))?;
     let predecessor = take_over(heir).await?;
     accepting.set(true);
-    let estate = Estate {
-        listeners: bound.listeners,
-        tickets: means.tickets.clone(),
-        admin: lendable(&settings, admin.as_ref())?,
-    };
+    let admin_socket = lendable(&settings, admin.as_ref())?;
+    let estate = || estate(&listeners, &means, admin_socket.as_ref());
     if let Some((listener, address)) = admin {
         tracing::info!(admin = %address, "metrics are served");
         let page = metrics(
             &plane,
-            &listening,
+            &listeners,
             running.connections(),
             &access_log,
             handle.swaps(),
-            fronts.clone(),
         );
         tokio::spawn(admin::serve(listener, page, accepting.clone()));
     }
-    ready(&listening, &handle);
+    ready(&listeners.addresses(), &handle);
     let predecessor = predecessor.map(Arc::new);
     match &predecessor {
         None => upkeep.start(),
@@ -171,18 +159,20 @@ async fn serve(configuration: Arc<Configuration>, mut heir: Option<Heir>) -> Res
             tokio::spawn(outliving);
         }
     }
-    let end = succession::until_end(&handle, &accepting, &estate, upgrades).await;
+    let end = succession::until_end(&handle, &accepting, estate, upgrades).await;
     if let Some(predecessor) = &predecessor {
         predecessor.leave().await;
     }
-    // Nobody waits any more in queues that are nobody's.
-    drop(estate);
     if let End::Replaced(successor) = &end {
         leave(running, successor, &handle).await;
     } else {
         tracing::info!("stopping: no more connections are accepted");
         let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
-        stop(running).await;
+        let is_alone = predecessor.is_none_or(|it| it.has_ended());
+        // They may have been refused for a successor that stops as well.
+        accepting.set(is_alone);
+        let last_call = is_alone.then(|| listeners.last_call());
+        stop(running, last_call).await;
     }
     access_log.finish(LOG_END_MAX);
     // Now, and not before: the end of what `end` has tells the other process of ours.
@@ -220,17 +210,9 @@ async fn leave(running: Running, successor: &Successor, handle: &Handle) {
     let pid = successor.upgraded.pid;
     tracing::info!(pid, "replaced: the last requests are answered");
     let _ = sd_notify::notify(&[sd_notify::NotifyState::MainPid(pid)]);
-    stop(running).await;
+    stop(running, None::<Ready<()>>).await;
     // Whoever asked for the upgrade reads the answer.
     let _ = tokio::time::timeout(FAREWELL_MAX, handle.left()).await;
-}
-
-fn addresses(settings: &Settings) -> Vec<SocketAddr> {
-    settings
-        .listen
-        .iter()
-        .map(|listen| listen.address)
-        .collect()
 }
 
 /// What the TLS of all listeners shares. Sessions of the process before this one are resumed.
@@ -244,16 +226,6 @@ fn means(heir: Option<&Heir>) -> Result<Means, Failed> {
         issued: Arc::default(),
         tickets,
     })
-}
-
-/// What each listener needs besides its socket.
-fn fronts(settings: &Settings, means: &Means) -> Result<Vec<Arc<Front>>, Failed> {
-    let trusted = Trusted::new(&settings.server.trusted);
-    let fronts = settings.listen.iter();
-    let fronts = fronts.map(|listen| Front::open(listen, &trusted, settings.limits, means));
-    fronts
-        .map(|front| front.map(Arc::new).map_err(usage))
-        .collect()
 }
 
 fn worker_count(settings: &Settings) -> usize {
@@ -283,6 +255,20 @@ fn admin_listener(
     Ok(Some((listener, address)))
 }
 
+/// What another process is lent.
+fn estate(
+    listeners: &Listeners,
+    means: &Means,
+    admin: Option<&(SocketAddr, OwnedFd)>,
+) -> io::Result<Estate> {
+    let admin = admin.map(|(address, socket)| socket.try_clone().map(|socket| (*address, socket)));
+    Ok(Estate {
+        listeners: listeners.lend()?,
+        admin: admin.transpose()?,
+        tickets: means.tickets.clone(),
+    })
+}
+
 /// The listener of the metrics, by the address that was asked for.
 fn lendable(
     settings: &Settings,
@@ -309,7 +295,7 @@ fn options(
     settings: &Settings,
     configuration: &Arc<Configuration>,
     plane: &Arc<Plane>,
-    fronts: &[Arc<Front>],
+    listeners: &Arc<Listeners>,
     upgrade: UpgradeHook,
     accepting: &Accepting,
 ) -> Result<Options, Failed> {
@@ -320,8 +306,8 @@ fn options(
     let users = settings.control.users.clone();
     let mode = settings.control.mode | if users.is_empty() { 0 } else { 0o066 };
     let (configuration, plane) = (configuration.clone(), plane.clone());
-    let fronts = fronts.to_vec();
-    let reload = Arc::new(move || configuration.reload(&plane, &fronts));
+    let listeners = listeners.clone();
+    let reload = Arc::new(move || configuration.reload(&plane, &listeners));
     Ok(Options {
         state_dir,
         socket,
@@ -348,18 +334,13 @@ fn nowhere(what: &str, flag: &str) -> Failed {
 
 fn metrics(
     plane: &Arc<Plane>,
-    listening: &[SocketAddr],
+    listeners: &Arc<Listeners>,
     connections: Connections,
     access_log: &AccessLog,
     swaps: Swaps,
-    fronts: Vec<Arc<Front>>,
 ) -> admin::Metrics {
     let (plane, access_log) = (plane.clone(), access_log.clone());
-    let listeners = listening
-        .iter()
-        .map(ToString::to_string)
-        .collect::<Vec<_>>()
-        .join(" ");
+    let listeners = listeners.clone();
     Arc::new(move || {
         let survey = plane.survey().into_iter();
         let apps: Vec<_> = survey
@@ -371,29 +352,37 @@ fn metrics(
         let mut page = Page::default();
         page.apps(&apps);
         page.swaps(&swaps.counted());
-        let tls = fronts.iter().filter_map(|front| front.tls.as_ref());
-        page.certificates(tls.flat_map(Tls::expiries));
-        page.process(&listeners, connections.now(), access_log.dropped());
+        page.certificates(listeners.expiries());
+        let addresses = join(&listeners.addresses(), " ");
+        page.process(&addresses, connections.now(), access_log.dropped());
         page.finish()
     })
 }
 
 fn ready(listening: &[SocketAddr], handle: &Handle) {
-    let listen = listening
-        .iter()
-        .map(ToString::to_string)
-        .collect::<Vec<_>>()
-        .join(",");
+    let listen = join(listening, ",");
     tracing::info!(%listen, pid = std::process::id(), "ready");
     handle.ready();
     // Fails only where nobody asked for it.
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
 }
 
-/// Ends as the last request does, or after a limit, or at once on a second signal.
-async fn stop(running: Running) {
+fn join(addresses: &[SocketAddr], between: &str) -> String {
+    let texts: Vec<_> = addresses.iter().map(ToString::to_string).collect();
+    texts.join(between)
+}
+
+/// Ends as the last request does, or after a limit, or at once on a second signal. `last_call`: those who have begun to
+/// connect are waited for.
+async fn stop(running: Running, last_call: Option<impl Future<Output = ()>>) {
+    let stopping = async {
+        if let Some(last_call) = last_call {
+            last_call.await;
+        }
+        running.stop().await;
+    };
     tokio::select! {
-        () = running.stop() => tracing::info!("stopped"),
+        () = stopping => tracing::info!("stopped"),
         () = tokio::time::sleep(STOP_MAX) => {
             tracing::warn!("stopped with requests still running after {STOP_MAX:?}");
         }

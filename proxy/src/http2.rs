@@ -167,7 +167,7 @@ where
     tokio::pin!(serving);
     let over = async {
         tokio::select! {
-            () = conn.worker.stop.stopped() => Over::Idle,
+            () = conn.front().stop.stopped() => Over::Idle,
             over = streams.over(&limits) => over,
         }
     };

@@ -38,6 +38,7 @@ mod lease;
 mod limits;
 mod linger;
 mod listen;
+mod listeners;
 mod memory;
 mod metrics;
 mod peer;

@@ -1,22 +1,24 @@
 //! listen: sockets that take clients, one for each worker and address, and a permit for each connection.
 //!
-//! All sockets of an address are bound before any of them accepts, and none is closed while the daemon runs: clients
-//! that wait in the queue of a closed one would be reset.
+//! All sockets of an address are bound before any of them accepts, and none is closed before nobody can wait in its queue:
+//! clients that do would be reset.
 
 use std::io;
 use std::net::SocketAddr;
+use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::time::Duration;
 
-use holdfast_config::{Limits, Listen};
+use holdfast_config::{Limits, Listen, Network};
 use rustix::io::Errno;
-use socket2::{Domain, Protocol, Socket, TcpKeepalive, Type};
+use socket2::{Domain, Protocol, SockFilter, SockRef, Socket, TcpKeepalive, Type};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use crate::challenges::Challenges;
 use crate::peer::Trusted;
-use crate::tls::{Means, Tls, TlsError};
+use crate::stop::Stop;
+use crate::tls::Tls;
 
 /// Clients that may wait to be accepted, for each socket.
 const BACKLOG: i32 = 4096;
@@ -33,7 +35,7 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// What is the same for all clients of a listener.
 pub(crate) struct Front {
     /// None: plain HTTP.
-    pub(crate) tls: Option<Tls>,
+    pub(crate) tls: Option<Arc<Tls>>,
     /// Every request is sent to `https`.
     pub(crate) redirect: bool,
     /// What comes first on every connection is a header of the PROXY protocol.
@@ -44,26 +46,28 @@ pub(crate) struct Front {
     pub(crate) challenges: Arc<Challenges>,
     /// What a client may take.
     pub(crate) limits: Limits,
+    /// The listener, or the daemon, stops.
+    pub(crate) stop: Stop,
 }
 
 impl Front {
-    /// Reads what the listener needs.
-    pub(crate) fn open(
+    pub(crate) fn new(
         listen: &Listen,
-        trusted: &Trusted,
+        tls: Option<Arc<Tls>>,
+        trusted: &[Network],
         limits: Limits,
-        means: &Means,
-    ) -> Result<Self, TlsError> {
-        let tls = listen.tls.as_ref();
-        let tls = tls.map(|tls| Tls::open(tls, listen.address.to_string(), means));
-        Ok(Self {
-            tls: tls.transpose()?,
-            challenges: means.challenges.clone(),
+        challenges: &Arc<Challenges>,
+        stop: Stop,
+    ) -> Self {
+        Self {
+            tls,
+            challenges: challenges.clone(),
             redirect: listen.redirect,
             proxy_protocol: listen.proxy_protocol,
-            trusted: trusted.clone(),
+            trusted: Trusted::new(trusted),
             limits,
-        })
+            stop,
+        }
     }
 
     /// What a client's URL begins with.
@@ -119,6 +123,24 @@ fn prepare(socket: &Socket) -> io::Result<()> {
     socket.set_tcp_notsent_lowat(UNSENT_MAX)
 }
 
+/// From now on the kernel drops whoever asks to connect, and who has asked before comes through. (What is dropped is asked
+/// again after a second, by when the socket is closed, and refused.) Connections inherit it, to which it means nothing: it
+/// looks for SYN without ACK among the flags of a segment (RFC 9293, 3.1).
+pub(crate) fn turn_away(socket: &impl AsFd) -> io::Result<()> {
+    const FLAGS: u32 = 13;
+    const SYN: u32 = 0x02;
+    const SYN_ACK: u32 = 0x12;
+    let step = |code: libc::c_uint, jt, jf, k| SockFilter::new(code as u16, jt, jf, k);
+    let filter = [
+        step(libc::BPF_LD | libc::BPF_B | libc::BPF_ABS, 0, 0, FLAGS),
+        step(libc::BPF_ALU | libc::BPF_AND | libc::BPF_K, 0, 0, SYN_ACK),
+        step(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, 0, 1, SYN),
+        step(libc::BPF_RET | libc::BPF_K, 0, 0, 0),
+        step(libc::BPF_RET | libc::BPF_K, 0, 0, u32::MAX),
+    ];
+    SockRef::from(socket).attach_filter(&filter)
+}
+
 /// Whether somebody else listens on this address: SO_REUSEPORT would share it without a word.
 pub(crate) fn is_taken(address: SocketAddr) -> io::Result<bool> {
     if address.port() == 0 {
@@ -140,7 +162,7 @@ pub(crate) fn is_taken(address: SocketAddr) -> io::Result<bool> {
 /// The next client. The permit comes first: at the limit clients wait in the kernel's queue, not with us.
 pub(crate) async fn accept(
     listener: &TcpListener,
-    front: &Arc<Front>,
+    front: &watch::Receiver<Arc<Front>>,
     permits: &Arc<Semaphore>,
 ) -> Option<Accepted> {
     // Closed only when the daemon stops accepting.
@@ -150,7 +172,7 @@ pub(crate) async fn accept(
             Ok((stream, client)) => {
                 return Some(Accepted {
                     stream,
-                    front: front.clone(),
+                    front: front.borrow().clone(),
                     client,
                     permit,
                 });

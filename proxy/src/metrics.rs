@@ -158,7 +158,7 @@ impl Page {
 
     /// When the listeners' certificates end.
     /// One that serves at several listeners is told once; of several with one name, the one that ends first.
-    pub(crate) fn certificates(&mut self, expiries: impl Iterator<Item = Expiry>) {
+    pub(crate) fn certificates(&mut self, expiries: impl IntoIterator<Item = Expiry>) {
         let mut first = BTreeMap::new();
         for Expiry { name, at } in expiries {
             let ends = first.entry(name).or_insert(at);

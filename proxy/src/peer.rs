@@ -10,7 +10,6 @@ use tokio::net::TcpStream;
 use crate::connection;
 use crate::listen::Front;
 use crate::proxy_protocol::{self, Source};
-use crate::worker::Worker;
 
 /// Who is trusted.
 #[derive(Clone, Debug)]
@@ -67,7 +66,6 @@ pub(crate) async fn meet(
     stream: &mut TcpStream,
     address: SocketAddr,
     front: &Front,
-    worker: &Worker,
 ) -> Option<Peer> {
     let peer = Peer::new(address.ip(), &front.trusted);
     if !front.proxy_protocol {
@@ -78,20 +76,15 @@ pub(crate) async fn meet(
         return None;
     }
     // Boxed: few connections have this step, and all have room for it.
-    Box::pin(hear_front(stream, peer, front, worker)).await
+    Box::pin(hear_front(stream, peer, front)).await
 }
 
 /// Who is behind the trusted `peer`, as it says.
-async fn hear_front(
-    stream: &mut TcpStream,
-    peer: Peer,
-    front: &Front,
-    worker: &Worker,
-) -> Option<Peer> {
+async fn hear_front(stream: &mut TcpStream, peer: Peer, front: &Front) -> Option<Peer> {
     let read = proxy_protocol::read(stream);
     let source = tokio::select! {
         read = tokio::time::timeout(front.limits.head, read) => read,
-        () = worker.stop.idle_grace(connection::IDLE_STOPPING_MAX) => return None,
+        () = front.stop.idle_grace(connection::IDLE_STOPPING_MAX) => return None,
     };
     match source {
         Ok(Ok(source)) => Some(Peer::behind(peer, source, &front.trusted)),

@@ -119,6 +119,11 @@ impl Plane {
         }
     }
 
+    /// Where each worker is told something.
+    pub(crate) fn mail(&self) -> &[mpsc::Sender<Mail>] {
+        &self.mail
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -89,7 +89,7 @@ impl Tls {
     }
 
     /// Reads all files again, for replacing what is in use.
-    pub(crate) fn look_again(&self) -> Result<Reread<'_>, TlsError> {
+    pub(crate) fn look_again(self: Arc<Self>) -> Result<Reread, TlsError> {
         let ready = ready(&self.settings, &self.listener, &self.means)?;
         Ok(Reread { tls: self, ready })
     }
@@ -126,12 +126,12 @@ impl Tls {
 }
 
 /// Files that were read again and are sound.
-pub(crate) struct Reread<'a> {
-    tls: &'a Tls,
+pub(crate) struct Reread {
+    tls: Arc<Tls>,
     ready: Ready,
 }
 
-impl Reread<'_> {
+impl Reread {
     /// New handshakes use them; connections that exist go on.
     pub(crate) fn take_effect(self) {
         let mut now = self.tls.now.write().unwrap_or_else(PoisonError::into_inner);

@@ -325,7 +325,7 @@ impl Traveller {
     /// What the client gets. Whoever is refused before its body was read cannot use the connection again: hyper closes it.
     fn end(self: Box<Self>, end: End) -> Step {
         let (is_http1, had_body) = (self.conn.is_http1(), self.exchange.had_body);
-        let is_stopping = self.conn.worker.stop.is_stopping();
+        let is_stopping = self.conn.front().stop.is_stopping();
         let answer = self.answer(end);
         let unread = had_body && answer.body().is_own();
         Step::Ended(if unread || is_stopping {
@@ -365,7 +365,7 @@ impl Traveller {
                     upgrade,
                     lease,
                     account,
-                    stop: conn.worker.stop.clone(),
+                    stop: conn.front().stop.clone(),
                 });
                 AnswerBody::of_tunnel(conn)
             }

@@ -8,16 +8,16 @@ use std::time::Duration;
 
 use holdfast_control::Accepting;
 use holdfast_control::plane::Signaller;
-use socket2::Socket;
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, LocalOptions};
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio_util::task::TaskTracker;
 
 use crate::access_log::{AccessLog, Book};
 use crate::clock;
 use crate::connection;
 use crate::listen::{self, Front};
+use crate::listeners::Inlet;
 use crate::memory::Memory;
 use crate::stop::Stop;
 use crate::table::{Published, Reader};
@@ -38,7 +38,6 @@ pub(crate) struct Worker {
     pub(crate) pool: Rc<Pool>,
     pub(crate) book: Rc<Book>,
     pub(crate) signaller: Signaller,
-    pub(crate) stop: Stop,
     pub(crate) memory: Rc<Memory>,
     pub(crate) waking: Arc<Waking>,
 }
@@ -47,12 +46,14 @@ pub(crate) struct Worker {
 pub(crate) enum Mail {
     /// Close the idle connections to this release, then say so.
     Retire(u64, oneshot::Sender<()>),
+    /// Let clients in there too.
+    Listen(Inlet),
 }
 
 /// What a worker needs to begin.
 pub(crate) struct Start {
     pub(crate) index: usize,
-    pub(crate) listeners: Vec<(Socket, Arc<Front>)>,
+    pub(crate) inlets: Vec<Inlet>,
     pub(crate) published: Arc<Published>,
     pub(crate) permits: Arc<Semaphore>,
     pub(crate) access_log: AccessLog,
@@ -84,7 +85,7 @@ pub(crate) fn start(start: Start) -> io::Result<JoinHandle<()>> {
 async fn work(start: Start) {
     let Start {
         index,
-        listeners,
+        inlets,
         published,
         permits,
         access_log,
@@ -100,29 +101,26 @@ async fn work(start: Start) {
         pool: Rc::default(),
         book: Rc::new(Book::new(access_log)),
         signaller,
-        stop: stop.clone(),
         memory: Rc::default(),
         waking: Arc::default(),
     });
     let connections = TaskTracker::new();
-    for (listener, front) in listeners {
-        let listener = match TcpListener::from_std(listener.into()) {
-            Ok(listener) => listener,
+    let house = House {
+        worker: worker.clone(),
+        connections: connections.clone(),
+        permits,
+        accepting,
+    };
+    for inlet in inlets {
+        if let Err(error) = house.open(inlet) {
             // It is told by not being up.
-            Err(error) => return tracing::error!(%error, "a listener is not usable"),
-        };
-        let door = Door {
-            listener,
-            front,
-            permits: permits.clone(),
-            accepting: accepting.clone(),
-        };
-        tokio::task::spawn_local(door.accept(worker.clone(), connections.clone()));
+            return tracing::error!(%error, "a listener is not usable");
+        }
     }
     // Nobody may be interested.
     let _ = up.send(());
     tokio::task::spawn_local(sweep(worker.clone()));
-    tokio::task::spawn_local(read_mail(mail, worker.pool.clone()));
+    tokio::task::spawn_local(read_mail(mail, house));
     let waking = worker.waking.clone();
     tokio::task::spawn_local(async move { waking.keep().await });
     let book = worker.book.clone();
@@ -132,36 +130,69 @@ async fn work(start: Start) {
     connections.wait().await;
 }
 
-/// Where one of the worker's sockets lets clients in.
-struct Door {
-    listener: TcpListener,
-    front: Arc<Front>,
+/// What all doors of a worker lead to.
+#[derive(Clone)]
+struct House {
+    worker: Rc<Worker>,
+    connections: TaskTracker,
     permits: Arc<Semaphore>,
     accepting: Accepting,
 }
 
+impl House {
+    /// Lets clients in there from now on.
+    fn open(&self, inlet: Inlet) -> io::Result<()> {
+        let Inlet {
+            socket,
+            front,
+            stop,
+        } = inlet;
+        let door = Door {
+            listener: TcpListener::from_std(socket.into())?,
+            front,
+            stop,
+            house: self.clone(),
+        };
+        tokio::task::spawn_local(door.accept());
+        Ok(())
+    }
+}
+
+/// Where one of the worker's sockets lets clients in.
+struct Door {
+    listener: TcpListener,
+    front: watch::Receiver<Arc<Front>>,
+    stop: Stop,
+    house: House,
+}
+
 impl Door {
-    /// Accepts until the daemon stops; not while another process does. The listener stays open: who waits in its queue is
+    /// Accepts until the listener stops; not while another process does. The listener stays open: who waits in its queue is
     /// served by that one.
-    async fn accept(self, worker: Rc<Worker>, connections: TaskTracker) {
+    async fn accept(self) {
         loop {
             tokio::select! {
                 biased;
-                () = worker.stop.stopped() => return,
-                () = self.accepting.begun() => {}
+                () = self.stop.stopped() => return,
+                () = self.house.accepting.begun() => {}
             }
             tokio::select! {
                 biased;
-                () = worker.stop.stopped() => return,
-                () = self.accepting.paused() => {}
-                () = self.accept_all(&worker, &connections) => return,
+                () = self.stop.stopped() => return,
+                () = self.house.accepting.paused() => {}
+                () = self.accept_all() => return,
             }
         }
     }
 
-    async fn accept_all(&self, worker: &Rc<Worker>, connections: &TaskTracker) {
-        while let Some(accepted) = listen::accept(&self.listener, &self.front, &self.permits).await
-        {
+    async fn accept_all(&self) {
+        let House {
+            worker,
+            connections,
+            permits,
+            ..
+        } = &self.house;
+        while let Some(accepted) = listen::accept(&self.listener, &self.front, permits).await {
             // Boxed: a task is moved about, whole, when it begins and when it ends.
             let serving = Box::pin(connection::run(accepted, worker.clone()));
             tokio::task::spawn_local(connections.track_future(serving));
@@ -177,12 +208,18 @@ async fn sweep(worker: Rc<Worker>) {
     }
 }
 
-async fn read_mail(mut mail: mpsc::Receiver<Mail>, pool: Rc<Pool>) {
+async fn read_mail(mut mail: mpsc::Receiver<Mail>, house: House) {
     while let Some(mail) = mail.recv().await {
         match mail {
             Mail::Retire(uid, done) => {
-                pool.retire(uid);
+                house.worker.pool.retire(uid);
                 let _ = done.send(());
+            }
+            Mail::Listen(inlet) => {
+                // Its socket is closed: clients come to those of other workers.
+                if let Err(error) = house.open(inlet) {
+                    tracing::error!(%error, "a listener is not usable");
+                }
             }
         }
     }

@@ -47,10 +47,18 @@ fn an_app_that_is_new_or_gone_is_one_change() {
 }
 
 #[test]
-fn changes_of_the_process_are_told_from_those_of_an_app() {
-    let after = "listen = [{ address = \"127.0.0.1:81\" }]\n[app.web]\nstrip_prefix = true\n";
+fn changes_of_the_process_are_told_from_those_that_a_reload_makes() {
+    let after = "listen = [{ address = \"127.0.0.1:81\" }]\n[limits]\nidle = \"1m\"\nconnections = 7\n\
+                 [server]\nworkers = 3\ntrusted = [\"10.0.0.0/8\"]\n[app.web]\nstrip_prefix = true\n";
     let changes = settings(BEFORE).changes(&settings(after));
     let of_process = changes.iter().map(|c| (c.key.as_str(), c.is_of_process()));
-    let expected = [("app.web.strip_prefix", false), ("listen", true)];
+    let expected = [
+        ("app.web.strip_prefix", false),
+        ("limits.connections", true),
+        ("limits.idle", false),
+        ("listen", false),
+        ("server.trusted", false),
+        ("server.workers", true),
+    ];
     assert_eq!(of_process.collect::<Vec<_>>(), expected);
 }

@@ -42,7 +42,7 @@ pub(super) struct Deadline {
 impl Deadline {
     pub(super) fn new(conn: &Rc<Conn>) -> Self {
         let timer = Box::pin(tokio::time::sleep(conn.front().limits.head));
-        let stop = conn.worker.stop.clone();
+        let stop = conn.front().stop.clone();
         let stopping = Box::pin(async move { stop.stopped().await });
         Self {
             timer,
@@ -57,7 +57,7 @@ impl Deadline {
             self.armed = true;
             let _ = self.stopping.as_mut().poll(cx);
         }
-        if conn.worker.stop.is_stopping() && !std::mem::replace(&mut self.hurried, true) {
+        if conn.front().stop.is_stopping() && !std::mem::replace(&mut self.hurried, true) {
             self.timer.as_mut().reset(Instant::now());
         }
         if let Some(Due { at, .. }) = conn.due.get() {
@@ -94,7 +94,7 @@ fn look(conn: &Conn, now: Duration) -> Result<Passed, Duration> {
     let (passed, at) = match doing {
         Doing::Head => (Passed::Head, since + limits.head),
         Doing::Idle => {
-            let idle = conn.worker.stop.shorten(limits.idle, IDLE_STOPPING_MAX);
+            let idle = conn.front().stop.shorten(limits.idle, IDLE_STOPPING_MAX);
             if idle > REST_AFTER && conn.can_park() {
                 (Passed::Rest, since + REST_AFTER)
             } else {

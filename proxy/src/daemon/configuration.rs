@@ -1,6 +1,7 @@
 //! The configuration that is in force, and how another one takes its place: whole, or not at all.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::BTreeSet;
+use std::sync::{Mutex, PoisonError};
 
 use holdfast_config::{Overrides, Settings, resolve_instance};
 use holdfast_control::Reloaded;
@@ -8,10 +9,9 @@ use swap_core::Release;
 
 use super::{Failed, usage};
 use crate::cli;
-use crate::listen::Front;
+use crate::listeners::Listeners;
 use crate::plane::Plane;
 use crate::table;
-use crate::tls::{Reread, Tls};
 
 /// The id of a first release that is given as `--upstream`.
 const INITIAL: &str = "initial";
@@ -36,18 +36,18 @@ impl Configuration {
             .clone()
     }
 
-    /// Reads it anew, with the certificates of the running listeners, and gives it to the data plane.
-    pub(crate) fn reload(&self, plane: &Plane, fronts: &[Arc<Front>]) -> Result<Reloaded, String> {
+    /// Reads it anew, with the certificates of the listeners, and puts it in force.
+    pub(crate) fn reload(&self, plane: &Plane, listeners: &Listeners) -> Result<Reloaded, String> {
         let newer = settings(&self.typed)?;
-        let tls = fronts.iter().filter_map(|front| front.tls.as_ref());
-        let reread: Result<Vec<_>, _> = tls.map(Tls::look_again).collect();
-        let reread = reread.map_err(|error| error.to_string())?;
         let apps = table::Settings::open_all(&newer.apps).map_err(|error| error.to_string())?;
         let mut now = self.now.lock().unwrap_or_else(PoisonError::into_inner);
+        nothing_to_order(&now, &newer)?;
+        let listening = listeners.prepare(&now, &newer, plane.mail());
+        let listening = listening.map_err(|error| error.to_string())?;
         let changes = now.changes(&newer);
         let line = |change: &holdfast_config::Change| {
             let late = if change.is_of_process() {
-                " (after a restart)"
+                " (after an upgrade or a restart)"
             } else {
                 ""
             };
@@ -60,12 +60,32 @@ impl Configuration {
             lines.join("\n")
         };
         plane.configure(&apps);
-        reread.into_iter().for_each(Reread::take_effect);
+        listeners.take_effect(listening);
         tracing::info!("reloaded: {diff}");
         let apps = newer.apps.clone();
         *now = newer;
         Ok(Reloaded { apps, diff })
     }
+}
+
+/// Certificates are ordered for the names that were known when this process began: a listener with another name would have
+/// none.
+fn nothing_to_order(now: &Settings, newer: &Settings) -> Result<(), String> {
+    let known = acme_names(now);
+    let new: Vec<_> = acme_names(newer).difference(&known).copied().collect();
+    if new.is_empty() {
+        return Ok(());
+    }
+    Err(format!(
+        "listen: acme: a reload orders no certificates, and {} is new: upgrade or restart the daemon",
+        new.join(", ")
+    ))
+}
+
+fn acme_names(settings: &Settings) -> BTreeSet<&str> {
+    let tls = settings.listen.iter().filter_map(|it| it.tls.as_ref());
+    tls.flat_map(|tls| tls.acme.iter().map(String::as_str))
+        .collect()
 }
 
 fn settings(typed: &cli::Run) -> Result<Settings, String> {

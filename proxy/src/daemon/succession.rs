@@ -1,5 +1,6 @@
 //! The daemon's last decision: it stops, or another process serves in its place.
 
+use std::io;
 use std::sync::Arc;
 
 use holdfast_control::succession::{Lent, UpgradeHook, Upgrading};
@@ -45,7 +46,7 @@ pub(super) fn hook() -> (UpgradeHook, mpsc::Receiver<Asked>) {
 pub(super) async fn until_end(
     control: &Handle,
     accepting: &Accepting,
-    estate: &Estate,
+    estate: impl Fn() -> io::Result<Estate>,
     mut asked: mpsc::Receiver<Asked>,
 ) -> End {
     let mut signals = Signals::listen();
@@ -58,7 +59,14 @@ pub(super) async fn until_end(
                 None => return End::Stopped,
             },
         };
-        match hand_over(estate, lent, accepting, signals.stop()).await {
+        let estate = match estate() {
+            Ok(estate) => estate,
+            Err(error) => {
+                drop(reply.send(Err(format!("nothing can be lent: {error}"))));
+                continue;
+            }
+        };
+        match hand_over(&estate, lent, accepting, signals.stop()).await {
             Ok(successor) => {
                 control.give_away();
                 // Whoever asked may have left.

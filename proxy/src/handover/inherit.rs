@@ -29,6 +29,7 @@ pub(crate) struct Predecessor {
     channel: Channel,
     /// It waits no more.
     is_over: AtomicBool,
+    has_ended: AtomicBool,
 }
 
 /// Why there is no inheritance.
@@ -157,6 +158,7 @@ impl Heir {
         Ok(Predecessor {
             channel,
             is_over: AtomicBool::new(false),
+            has_ended: AtomicBool::new(false),
         })
     }
 }
@@ -197,5 +199,11 @@ impl Predecessor {
     /// Returns when it has ended.
     pub(crate) async fn ended(&self) {
         while let Ok(Some(_)) = self.channel.receive().await {}
+        self.has_ended.store(true, Relaxed);
+    }
+
+    /// Whether `ended` has returned: nobody else has what this process was lent.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.has_ended.load(Relaxed)
     }
 }

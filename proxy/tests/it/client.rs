@@ -173,3 +173,26 @@ pub(crate) async fn until_within(
         tokio::time::sleep(Duration::from_millis(5)).await; // Asks again; ends by the deadline.
     }
 }
+
+/// Returns when nobody is let in there.
+pub(crate) async fn until_shut(to: SocketAddr) {
+    // Who is not answered would ask again after a second only.
+    let brief = Duration::from_millis(100);
+    let connect = async || tokio::time::timeout(brief, TcpStream::connect(to)).await;
+    let refuses = async || matches!(connect().await, Ok(Err(_)));
+    until("nobody new is let in", refuses).await;
+}
+
+/// Connects and asks again and again; each who has connected must be answered. Ends when nobody can connect any more.
+pub(crate) fn until_refused(to: SocketAddr) -> tokio::task::JoinHandle<()> {
+    tokio::spawn(async move {
+        loop {
+            let connected = tokio::time::timeout(PATIENCE, TcpStream::connect(to)).await;
+            match connected.expect("connected or refused") {
+                Ok(stream) => assert_eq!(Client::over(stream).get("/").await.status, 200),
+                Err(error) if error.kind() == std::io::ErrorKind::ConnectionRefused => return,
+                Err(error) => panic!("neither served nor refused: {error}"),
+            }
+        }
+    })
+}

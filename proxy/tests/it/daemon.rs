@@ -139,6 +139,12 @@ impl Daemon {
         say(&self.socket, method, path, body).await
     }
 
+    /// Another configuration, put in force; the status and the answer.
+    pub(crate) async fn reload(&self, config: &str) -> (u16, Value) {
+        written(&self.home, config);
+        self.say("POST", "/v1/reload", serde_json::json!({})).await
+    }
+
     /// A verb of the only app, which must succeed.
     pub(crate) async fn verb(&self, verb: &str, body: Value) -> Value {
         let (status, answer) = self

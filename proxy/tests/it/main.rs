@@ -29,6 +29,7 @@ mod holding;
 mod http2;
 mod limits;
 mod memory;
+mod reloading;
 mod stopping;
 mod swapping;
 mod tls;

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use tokio::net::TcpStream;
 
 use crate::app::App;
-use crate::client::{Client, until};
+use crate::client::{Client, until, until_refused, until_shut};
 use crate::daemon::Daemon;
 
 /// Much less than the requests here take, much more than a machine's hiccup.
@@ -28,8 +28,7 @@ async fn with_a_request(ms: u64) -> (App, Daemon, Client) {
 
 /// Returns when nobody new is let in.
 async fn shut(daemon: &Daemon) {
-    let refuses = async || TcpStream::connect(daemon.address).await.is_err();
-    until("nobody new is let in", refuses).await;
+    until_shut(daemon.address).await;
 }
 
 #[tokio::test]
@@ -65,6 +64,19 @@ async fn a_second_signal_ends_it_at_once() {
     daemon.terminate();
     assert!(daemon.ended().await.success());
     assert!(began.elapsed() < AT_ONCE, "{:?}", began.elapsed());
+}
+
+#[tokio::test]
+async fn whoever_has_connected_is_served_and_nobody_else_can_connect() {
+    let app = App::start("a").await;
+    let mut daemon = Daemon::with(&app).await;
+    let clients: Vec<_> = (0..8).map(|_| until_refused(daemon.address)).collect();
+    until("all of them are served", async || app.targets().len() > 100).await;
+    daemon.terminate();
+    for client in clients {
+        client.await.unwrap();
+    }
+    assert!(daemon.ended().await.success());
 }
 
 #[tokio::test]

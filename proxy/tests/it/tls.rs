@@ -53,7 +53,7 @@ impl Authority {
     }
 
     /// What stands under `[[listen]]` for these certificates, the first one first.
-    fn tls(&self, names: &[&str], more: &str) -> String {
+    pub(crate) fn tls(&self, names: &[&str], more: &str) -> String {
         let files = |name: &&str| {
             let (certificate, key) = (self.file(name, "pem"), self.file(name, "key"));
             format!("certificate = {certificate:?}, key = {key:?}")

@@ -125,7 +125,11 @@ impl Api {
             Route::Upgrade => {
                 let ask: UpgradeRequest = body(request).await?;
                 let binary = upgrade::allowed(ask.binary, uid)?;
-                let upgraded = self.upgrade(binary, by).await?;
+                let upgraded = if ask.wait {
+                    self.upgrade_when_still(binary, by).await?
+                } else {
+                    self.upgrade(binary, by).await?
+                };
                 Ok(of_json(StatusCode::OK, &upgraded))
             }
             Route::App(app, verb) => self.command(&app, verb, request, by).await,

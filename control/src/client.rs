@@ -30,6 +30,8 @@ const COMMAND_MAX: Duration = Duration::from_secs(60);
 /// How long an upgrade may take: a process before the running one may have to end, another one has to get ready and to
 /// prove itself.
 const UPGRADE_MAX: Duration = Duration::from_secs(120);
+/// How long it may take until every app stands still.
+const STILL_MAX: Duration = Duration::from_secs(3600);
 /// How long one wait for an operation's end goes on before the daemon is asked whether it is still there.
 const WAIT_MAX: Duration = Duration::from_secs(60);
 
@@ -94,8 +96,8 @@ impl Client {
     ///
     /// See [`ClientError`].
     pub async fn upgrade(&self, ask: &UpgradeRequest) -> Result<Upgraded, ClientError> {
-        self.ask(Question::command("/v1/upgrade", ask, UPGRADE_MAX)?)
-            .await
+        let max = UPGRADE_MAX + if ask.wait { STILL_MAX } else { Duration::ZERO };
+        self.ask(Question::command("/v1/upgrade", ask, max)?).await
     }
 
     /// Listens to the events of `GET path`.

@@ -19,7 +19,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use swap_core::{AppName, Event, Moment};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until};
 
 use crate::events::Events;
@@ -50,6 +50,8 @@ pub(crate) struct Driver {
     operations: Operations,
     swaps: Swaps,
     inbox: Inbox,
+    /// Who waits until every app stands still.
+    still: Vec<oneshot::Sender<()>>,
     began: Instant,
     sample_at: Instant,
     progress_at: Instant,
@@ -75,6 +77,7 @@ impl Driver {
             events,
             swaps: Swaps::default(),
             inbox,
+            still: Vec::new(),
             began,
             sample_at: began,
             progress_at: began,
@@ -102,6 +105,7 @@ impl Driver {
                 signal = signals.next() => self.observe_signal(signal).await,
                 () = sleep_until(wake) => self.awake().await,
             }
+            self.tell_still();
         }
     }
 
@@ -129,6 +133,7 @@ impl Driver {
             Message::Operation(id, reply) => drop(reply.send(self.operations.watch(&id))),
             Message::Apps(reply) => drop(reply.send(self.apps.keys().cloned().collect())),
             Message::Lend(reply) => drop(reply.send(self.lend().await)),
+            Message::Still(reply) => self.still.push(reply),
             Message::TakeBack(reply) => {
                 self.journal.take_back();
                 let _ = reply.send(());

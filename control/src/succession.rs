@@ -46,10 +46,13 @@ impl fmt::Debug for Belongings {
     }
 }
 
+/// Why an upgrade has to wait.
+pub(crate) const BUSY: &str = "busy";
+
 /// A successor takes over apps that stand still.
 pub(crate) fn busy(app: &str) -> Problem {
     let detail = format!("app {app} is in the middle of something: see swapctl status");
-    problem(409, "busy", "another operation is under way", detail)
+    problem(409, BUSY, "another operation is under way", detail)
 }
 
 /// The old process goes on.

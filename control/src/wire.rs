@@ -105,6 +105,9 @@ pub struct BlockRequest {
 pub struct UpgradeRequest {
     /// The program; none: what is now where the daemon's was. Absolute.
     pub binary: Option<PathBuf>,
+    /// Wait until every app stands still, instead of being refused.
+    #[serde(default)]
+    pub wait: bool,
 }
 
 /// Its answer, when another process serves.

@@ -134,6 +134,7 @@ async fn drive(mut messages: mpsc::Receiver<Message>) {
                 let _ = reply.send(Some(watch::channel(running).1));
             }
             Message::Lend(..)
+            | Message::Still(..)
             | Message::TakeBack(..)
             | Message::Configure(..)
             | Message::Observed { .. }

@@ -43,6 +43,22 @@ impl Api {
         }
     }
 
+    /// The same as soon as every app stands still. Whoever asked must not leave before.
+    pub(crate) async fn upgrade_when_still(
+        &self,
+        binary: Option<PathBuf>,
+        by: String,
+    ) -> Result<Upgraded, Problem> {
+        loop {
+            self.ask(Message::Still).await?;
+            match self.upgrade(binary.clone(), by.clone()).await {
+                // Something has begun since.
+                Err(problem) if problem.code == succession::BUSY => {}
+                upgraded => return upgraded,
+            }
+        }
+    }
+
     /// Returns when another process serves and has proved itself, or this one goes on. Whoever asked may leave meanwhile.
     pub(crate) async fn upgrade(
         &self,

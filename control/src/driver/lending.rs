@@ -3,7 +3,7 @@
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 
-use swap_core::Phase;
+use swap_core::{AppName, Phase};
 
 use super::Driver;
 use crate::problem;
@@ -13,12 +13,28 @@ use crate::wire::Problem;
 impl Driver {
     /// The state directory and its lock, if every app stands still. From now on nothing is written.
     pub(super) async fn lend(&mut self) -> Result<(PathBuf, OwnedFd), Problem> {
-        let stands = |phase| matches!(phase, Phase::Empty | Phase::Steady);
-        let busy = self.apps.iter().find(|(_, kept)| !stands(kept.app.phase()));
-        if let Some((name, _)) = busy {
-            return Err(succession::busy(name.as_str()));
+        if let Some(app) = self.moving() {
+            return Err(succession::busy(app.as_str()));
         }
         let lent = self.journal.lend().await;
         lent.map_err(|error| problem::journal(&error))
+    }
+
+    /// Tells those who wait for it that every app stands still, if it is so.
+    pub(super) fn tell_still(&mut self) {
+        if !self.still.is_empty() && self.moving().is_none() {
+            // Who has left need not know.
+            for who in self.still.drain(..) {
+                let _ = who.send(());
+            }
+        }
+    }
+
+    /// An app that is in the middle of something.
+    fn moving(&self) -> Option<&AppName> {
+        let stands = |phase| matches!(phase, Phase::Empty | Phase::Steady);
+        let mut apps = self.apps.iter();
+        let moving = apps.find(|(_, kept)| !stands(kept.app.phase()));
+        moving.map(|(name, _)| name)
     }
 }

@@ -54,6 +54,8 @@ pub(crate) enum Message {
     Apps(oneshot::Sender<Vec<AppName>>),
     /// The state directory and its lock, for a process that may take over.
     Lend(Reply<(PathBuf, OwnedFd)>),
+    /// To be told when every app stands still.
+    Still(oneshot::Sender<()>),
     /// It has not.
     TakeBack(oneshot::Sender<()>),
     /// Other settings for the apps; the data plane has them already.

@@ -16,6 +16,9 @@ pub(crate) struct Upgrade {
     /// The program to run; else what is now where the running one was started from
     #[arg(long, value_name = "PATH")]
     binary: Option<PathBuf>,
+    /// Wait for operations, holds and drains to end, instead of exit 6
+    #[arg(long)]
+    wait: bool,
 }
 
 impl Upgrade {
@@ -23,7 +26,9 @@ impl Upgrade {
         // The daemon may have another working directory.
         let binary = self.binary.map(std::path::absolute).transpose();
         let binary = binary.map_err(Failure::System)?;
-        let asked = session.client.upgrade(&UpgradeRequest { binary }).await;
+        let wait = self.wait;
+        let request = UpgradeRequest { binary, wait };
+        let asked = session.client.upgrade(&request).await;
         let upgraded: Upgraded = asked.map_err(Failure::Command)?;
         let Upgraded {
             pid,

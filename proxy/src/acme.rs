@@ -16,6 +16,7 @@ use std::time::{Duration, SystemTime};
 use holdfast_config::{self as config, Settings};
 use instant_acme::Account;
 use tokio::sync::{Mutex, Semaphore};
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::challenges::Challenges;
@@ -98,11 +99,12 @@ pub(crate) fn open(
 }
 
 impl Upkeep {
-    /// Begins, on the runtime that calls it. The tasks end with that.
-    pub(crate) fn start(self) {
+    /// Begins, on the runtime that calls it. The tasks end with that, or when another process keeps them up.
+    pub(crate) fn start(self, until: CancellationToken) {
         for name in self.names {
             if let Some(authority) = &self.authority {
-                tokio::spawn(keep_up(authority.clone(), name));
+                let keeping = keep_up(authority.clone(), name);
+                tokio::spawn(until.clone().run_until_cancelled_owned(keeping));
             }
         }
     }

@@ -1,6 +1,7 @@
 //! `holdfast run`: from what was typed to a daemon that serves, and back to an exit code.
 
 mod configuration;
+mod service_manager;
 mod signals;
 mod succession;
 
@@ -18,10 +19,13 @@ use holdfast_config::{AccessLog as LogTo, Settings};
 use holdfast_control::plane::DataPlane;
 use holdfast_control::succession::UpgradeHook;
 use holdfast_control::{Accepting, ControlPlane, Handle, Options, Swaps, paths};
+use sd_notify::NotifyState;
 use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
 
 use crate::access_log::AccessLog;
 use crate::acme;
+use crate::activation::Activated;
 use crate::admin;
 use crate::cli;
 use crate::handover::{self, Estate, Heir, Predecessor, Successor};
@@ -75,33 +79,40 @@ fn internal(what: &str, error: impl std::fmt::Display) -> Failed {
 pub(crate) fn run(typed: cli::Run) -> Result<(), Failed> {
     limits::raise_open_files();
     memory::without_huge_pages();
+    let activated = Activated::inherit().map_err(usage)?;
     let heir = handover::inherit().map_err(usage)?;
     let excuse = heir.as_ref().and_then(|heir| heir.excuse().ok());
-    let ran = run_as(heir, typed);
+    let ran = run_as(heir, activated, typed);
     if let (Err(failed), Some(excuse)) = (&ran, &excuse) {
         excuse.tell(failed.to_string());
     }
     ran
 }
 
-fn run_as(heir: Option<Heir>, typed: cli::Run) -> Result<(), Failed> {
+fn run_as(heir: Option<Heir>, activated: Activated, typed: cli::Run) -> Result<(), Failed> {
     // Before any thread: what a configuration means may ask the resolver, which blocks.
     let configuration = Arc::new(Configuration::read(typed)?);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| internal("no runtime", error))?;
-    runtime.block_on(serve(configuration, heir))
+    runtime.block_on(serve(configuration, heir, activated))
 }
 
-async fn serve(configuration: Arc<Configuration>, mut heir: Option<Heir>) -> Result<(), Failed> {
+async fn serve(
+    configuration: Arc<Configuration>,
+    mut heir: Option<Heir>,
+    mut activated: Activated,
+) -> Result<(), Failed> {
     let settings = configuration.now();
     // Everything that can be refused comes first; nothing is accepted before the table is published.
     let means = means(heir.as_ref())?;
     let apps = table::Settings::open_all(&settings.apps).map_err(usage)?;
-    let listeners = Listeners::open(&settings, worker_count(&settings), &means, &mut heir);
+    let workers = worker_count(&settings);
+    let listeners = Listeners::open(&settings, workers, &means, &mut heir, &mut activated);
     let listeners = Arc::new(listeners.map_err(usage)?);
-    let admin = admin_listener(&settings, &mut heir)?;
+    let admin = admin_listener(&settings, &mut heir, &mut activated)?;
+    activated.must_be_taken().map_err(usage)?;
     let access_log = access_log(&settings.server.access_log)?;
     let connections = limits::connections(settings.limits.connections).map_err(usage)?;
     // Not while another process does.
@@ -151,28 +162,32 @@ async fn serve(configuration: Arc<Configuration>, mut heir: Option<Heir>) -> Res
     }
     ready(&listeners.addresses(), &handle);
     let predecessor = predecessor.map(Arc::new);
+    let replaced = CancellationToken::new();
     match &predecessor {
-        None => upkeep.start(),
+        None => upkeep.start(replaced.clone()),
         Some(predecessor) => {
+            let upkeep = (upkeep, replaced.clone());
             let connections = running.connections();
-            let outliving = outlive(predecessor.clone(), connections, handle.clone(), upkeep);
-            tokio::spawn(outliving);
+            let proof = prove(predecessor.clone(), plane.clone(), connections);
+            tokio::spawn(outlive(predecessor.clone(), proof, handle.clone(), upkeep));
         }
     }
+    tokio::spawn(service_manager::keep_informed(plane));
     let end = succession::until_end(&handle, &accepting, estate, upgrades).await;
     if let Some(predecessor) = &predecessor {
         predecessor.leave().await;
     }
     if let End::Replaced(successor) = &end {
+        replaced.cancel();
         leave(running, successor, &handle).await;
     } else {
         tracing::info!("stopping: no more connections are accepted");
-        let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
+        service_manager::tell(&NotifyState::Stopping);
         let is_alone = predecessor.is_none_or(|it| it.has_ended());
         // They may have been refused for a successor that stops as well.
         accepting.set(is_alone);
         let last_call = is_alone.then(|| listeners.last_call());
-        stop(running, last_call).await;
+        stop(running, last_call, 1).await;
     }
     access_log.finish(LOG_END_MAX);
     // Now, and not before: the end of what `end` has tells the other process of ours.
@@ -190,27 +205,37 @@ async fn take_over(heir: Option<Heir>) -> Result<Option<Predecessor>, Failed> {
     Ok(Some(taken))
 }
 
-/// Proves to the process before this one that this one serves; takes commands, and keeps certificates up, when that has
-/// ended.
+/// Proves to the process before this one that this one serves, as long as each worker goes round.
+async fn prove(predecessor: Arc<Predecessor>, plane: Arc<Plane>, connections: Connections) {
+    let beat = || async {
+        plane.pulse().await;
+        connections.now()
+    };
+    predecessor.prove(beat).await;
+}
+
+/// Takes commands, and keeps certificates up until this one is replaced, when the process before it has ended.
 async fn outlive(
     predecessor: Arc<Predecessor>,
-    connections: Connections,
+    proof: impl Future<Output = ()>,
     handle: Handle,
-    upkeep: acme::Upkeep,
+    upkeep: (acme::Upkeep, CancellationToken),
 ) {
-    predecessor.prove(|| connections.now()).await;
+    proof.await;
     predecessor.ended().await;
     tracing::info!("the process before this one has ended");
     handle.alone();
-    upkeep.start();
+    let (upkeep, replaced) = upkeep;
+    upkeep.start(replaced);
 }
 
 /// Another process serves. This one answers its last requests.
 async fn leave(running: Running, successor: &Successor, handle: &Handle) {
     let pid = successor.upgraded.pid;
     tracing::info!(pid, "replaced: the last requests are answered");
-    let _ = sd_notify::notify(&[sd_notify::NotifyState::MainPid(pid)]);
-    stop(running, None::<Ready<()>>).await;
+    service_manager::tell(&NotifyState::MainPid(pid));
+    // A service manager that stops us may tell both processes: this one does already as it is told.
+    stop(running, None::<Ready<()>>, 2).await;
     // Whoever asked for the upgrade reads the answer.
     let _ = tokio::time::timeout(FAREWELL_MAX, handle.left()).await;
 }
@@ -238,6 +263,7 @@ fn worker_count(settings: &Settings) -> usize {
 fn admin_listener(
     settings: &Settings,
     heir: &mut Option<Heir>,
+    activated: &mut Activated,
 ) -> Result<Option<(TcpListener, SocketAddr)>, Failed> {
     let Some(admin) = &settings.admin else {
         return Ok(None);
@@ -245,6 +271,8 @@ fn admin_listener(
     let failed =
         |error| Failed::Usage(format!("admin: cannot listen on {}: {error}", admin.listen));
     let inherited = heir.as_mut().and_then(|heir| heir.admin(admin.listen));
+    let activated = || activated.listener(admin.listen)?.sockets.pop();
+    let inherited = inherited.or_else(activated);
     let listener = match inherited {
         Some(socket) => std::net::TcpListener::from(socket),
         None => std::net::TcpListener::bind(admin.listen).map_err(failed)?,
@@ -363,8 +391,7 @@ fn ready(listening: &[SocketAddr], handle: &Handle) {
     let listen = join(listening, ",");
     tracing::info!(%listen, pid = std::process::id(), "ready");
     handle.ready();
-    // Fails only where nobody asked for it.
-    let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
+    service_manager::tell(&NotifyState::Ready);
 }
 
 fn join(addresses: &[SocketAddr], between: &str) -> String {
@@ -372,9 +399,10 @@ fn join(addresses: &[SocketAddr], between: &str) -> String {
     texts.join(between)
 }
 
-/// Ends as the last request does, or after a limit, or at once on a second signal. `last_call`: those who have begun to
+/// Ends as the last request does, or after a limit, or at once after so many signals. `last_call`: those who have begun to
 /// connect are waited for.
-async fn stop(running: Running, last_call: Option<impl Future<Output = ()>>) {
+async fn stop(running: Running, last_call: Option<impl Future<Output = ()>>, signals: usize) {
+    let connections = running.connections();
     let stopping = async {
         if let Some(last_call) = last_call {
             last_call.await;
@@ -384,8 +412,11 @@ async fn stop(running: Running, last_call: Option<impl Future<Output = ()>>) {
     tokio::select! {
         () = stopping => tracing::info!("stopped"),
         () = tokio::time::sleep(STOP_MAX) => {
-            tracing::warn!("stopped with requests still running after {STOP_MAX:?}");
+            let cut = connections.now();
+            tracing::warn!(cut, "connections were still open after {STOP_MAX:?}, and are cut");
         }
-        () = signals::stop_asked() => tracing::warn!("stopped at once"),
+        () = signals::stop_asked(signals) => {
+            tracing::warn!(cut = connections.now(), "stopped at once");
+        }
     }
 }

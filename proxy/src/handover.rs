@@ -38,4 +38,6 @@ pub(crate) struct Listener {
     /// With a port that was chosen.
     pub(crate) address: SocketAddr,
     pub(crate) sockets: Vec<OwnedFd>,
+    /// A service manager has them too, and keeps them open.
+    pub(crate) shared: bool,
 }

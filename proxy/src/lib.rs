@@ -8,6 +8,7 @@ mod acme;
 #[cfg(not(feature = "acme"))]
 #[path = "acme/without.rs"]
 mod acme;
+mod activation;
 mod admin;
 mod answer;
 #[cfg(feature = "benching")]

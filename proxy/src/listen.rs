@@ -105,7 +105,6 @@ fn bind_one(address: SocketAddr) -> io::Result<Socket> {
     )?;
     socket.set_reuse_address(true)?;
     socket.set_reuse_port(true)?;
-    socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
     prepare(&socket)?;
     socket.listen(BACKLOG)?;
@@ -113,7 +112,9 @@ fn bind_one(address: SocketAddr) -> io::Result<Socket> {
 }
 
 /// Options of connections: those that are accepted have them from their listener (tcp(7)), without a call for each.
-fn prepare(socket: &Socket) -> io::Result<()> {
+pub(crate) fn prepare(socket: &impl AsFd) -> io::Result<()> {
+    let socket = SockRef::from(socket);
+    socket.set_nonblocking(true)?;
     let keepalive = TcpKeepalive::new()
         .with_time(KEEPALIVE_IDLE)
         .with_interval(KEEPALIVE_INTERVAL)

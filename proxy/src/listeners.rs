@@ -12,6 +12,7 @@ use holdfast_config::{Limits, Listen, Network, Settings};
 use socket2::Socket;
 use tokio::sync::watch;
 
+use crate::activation::Activated;
 use crate::handover::{Heir, Listener};
 use crate::listen::{self, Front};
 use crate::stop::Stop;
@@ -77,6 +78,7 @@ impl Listeners {
         workers: usize,
         means: &Means,
         heir: &mut Option<Heir>,
+        activated: &mut Activated,
     ) -> Result<Self, ListenError> {
         let this = Self {
             now: Mutex::default(),
@@ -88,6 +90,7 @@ impl Listeners {
             let stop = Stop::default();
             let front = this.front(listen, &rules, &stop, None)?;
             let inherited = heir.as_mut().and_then(|heir| heir.listener(listen.address));
+            let inherited = inherited.or_else(|| activated.listener(listen.address));
             let listener = inherited.map_or_else(|| this.bind(listen.address), Ok)?;
             let open = Open::new(listener, front, stop);
             this.now().push((listen.clone(), Arc::new(open)));
@@ -181,6 +184,7 @@ impl Listeners {
             asked,
             address,
             sockets: sockets.into_iter().map(Into::into).collect(),
+            shared: false,
         })
     }
 }
@@ -229,7 +233,11 @@ impl Listener {
         })
     }
 
+    /// Nobody else comes. Not where a service manager keeps the queue for the next process.
     fn turn_away(&self) {
+        if self.shared {
+            return;
+        }
         for socket in &self.sockets {
             if let Err(error) = listen::turn_away(socket) {
                 tracing::warn!(address = %self.address, %error, "who connects now may be reset");

@@ -119,6 +119,17 @@ impl Plane {
         }
     }
 
+    /// Returns when each worker has gone round.
+    pub(crate) async fn pulse(&self) {
+        for worker in &self.mail {
+            let (read, is_read) = oneshot::channel();
+            // One that has ended has nothing left to do.
+            if worker.send(Mail::Pulse(read)).await.is_ok() {
+                let _ = is_read.await;
+            }
+        }
+    }
+
     /// Where each worker is told something.
     pub(crate) fn mail(&self) -> &[mpsc::Sender<Mail>] {
         &self.mail

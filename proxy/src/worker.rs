@@ -46,6 +46,8 @@ pub(crate) struct Worker {
 pub(crate) enum Mail {
     /// Close the idle connections to this release, then say so.
     Retire(u64, oneshot::Sender<()>),
+    /// Say that it was read.
+    Pulse(oneshot::Sender<()>),
     /// Let clients in there too.
     Listen(Inlet),
 }
@@ -215,6 +217,7 @@ async fn read_mail(mut mail: mpsc::Receiver<Mail>, house: House) {
                 house.worker.pool.retire(uid);
                 let _ = done.send(());
             }
+            Mail::Pulse(read) => drop(read.send(())),
             Mail::Listen(inlet) => {
                 // Its socket is closed: clients come to those of other workers.
                 if let Err(error) = house.open(inlet) {

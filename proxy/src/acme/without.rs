@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use holdfast_config::Settings;
+use tokio_util::sync::CancellationToken;
 
 use crate::challenges::Challenges;
 use crate::tls::Issued;
@@ -35,5 +36,5 @@ pub(crate) fn open(
 }
 
 impl Upkeep {
-    pub(crate) fn start(self) {}
+    pub(crate) fn start(self, _until: CancellationToken) {}
 }

@@ -60,15 +60,11 @@ fn upgrade(handle: Handle) {
     });
 }
 
-/// Resolves when somebody asks the daemon to stop.
-pub(crate) async fn stop_asked() {
-    let (mut terminate, mut interrupt) = (
-        listen(SignalKind::terminate()),
-        listen(SignalKind::interrupt()),
-    );
-    tokio::select! {
-        () = next(&mut terminate) => {}
-        () = next(&mut interrupt) => {}
+/// Resolves when somebody has asked the daemon to stop so many times more.
+pub(crate) async fn stop_asked(times: usize) {
+    let mut signals = Signals::listen();
+    for _ in 0..times {
+        signals.stop().await;
     }
 }
 

@@ -100,6 +100,7 @@ fn sort(legacy: Legacy, files: Vec<OwnedFd>) -> Result<(Estate, Belongings), NoL
         asked: it.asked,
         address: it.address,
         sockets: files.by_ref().take(it.count).collect(),
+        shared: it.shared,
     });
     let listeners = listeners.collect();
     let mut next = || files.next().ok_or(NoLegacy::Files(count, expected));
@@ -173,9 +174,12 @@ impl Excuse {
 
 impl Predecessor {
     /// Says again and again how many connections there are, until it is told to stay, or leaves.
-    pub(crate) async fn prove(&self, connections: impl Fn() -> usize) {
+    pub(crate) async fn prove<F>(&self, connections: impl Fn() -> F)
+    where
+        F: Future<Output = usize>,
+    {
         while !self.is_over.load(Relaxed) {
-            let connections = connections();
+            let connections = connections().await;
             let beat = Packet::Serving { connections };
             if self.channel.send(&beat, &[]).await.is_err() {
                 break;

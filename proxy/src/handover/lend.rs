@@ -130,6 +130,9 @@ impl Candidate {
         let child = Command::new(&program)
             .args(arguments())
             .env(VARIABLE, "1")
+            // They name this process.
+            .env_remove("WATCHDOG_PID")
+            .env_remove("LISTEN_PID")
             .stdin(Stdio::from(theirs))
             .kill_on_drop(true)
             .spawn()
@@ -189,6 +192,7 @@ impl Candidate {
             asked: it.asked,
             address: it.address,
             count: it.sockets.len(),
+            shared: it.shared,
         });
         let legacy = Legacy {
             format: FORMAT,

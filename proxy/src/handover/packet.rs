@@ -67,6 +67,8 @@ pub(super) struct Sockets {
     pub(super) asked: SocketAddr,
     pub(super) address: SocketAddr,
     pub(super) count: usize,
+    #[serde(default)]
+    pub(super) shared: bool,
 }
 
 impl Legacy {

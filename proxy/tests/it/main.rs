@@ -30,6 +30,7 @@ mod http2;
 mod limits;
 mod memory;
 mod reloading;
+mod service_manager;
 mod stopping;
 mod swapping;
 mod tls;

@@ -368,3 +368,44 @@ async fn with_more_or_fewer_workers_no_listener_is_without_one() {
         }
     }
 }
+
+#[tokio::test]
+async fn whoever_would_wait_for_it_gets_it_when_every_app_stands_still() {
+    let app = App::start("a").await;
+    let mut daemon = Daemon::with(&app).await;
+    daemon.verb("hold", json!({})).await;
+    let (status, said) = upgrade(&daemon, None).await;
+    assert_eq!((status, &said["code"]), (409, &json!("busy")), "{said}");
+    let socket = daemon.socket.clone();
+    let waiting = tokio::spawn(async move {
+        crate::daemon::say(&socket, "POST", "/v1/upgrade", json!({ "wait": true })).await
+    });
+    // It has been heard, and changes nothing for others.
+    daemon
+        .verb("block", json!({ "reason": "while it waits" }))
+        .await;
+    assert!(!waiting.is_finished());
+    daemon.verb("resume", json!({})).await;
+    let (status, upgraded) = waiting.await.unwrap();
+    assert_eq!(status, 200, "{upgraded}");
+    daemon.succeeded_by(upgraded["pid"].as_u64().unwrap());
+    assert_eq!(daemon.client().await.get("/").await.status, 200);
+}
+
+#[tokio::test]
+async fn a_replaced_process_that_is_told_to_stop_answers_its_last_requests_all_the_same() {
+    let app = App::start("a").await;
+    let mut daemon = Daemon::with(&app).await;
+    let mut slow = daemon.client().await;
+    slow.say("GET /slow/6000 HTTP/1.1\r\nHost: x.test\r\n\r\n")
+        .await;
+    let at_the_app = async || app.targets().len() == 1;
+    until("the request is at the app", at_the_app).await;
+    let (status, upgraded) = upgrade(&daemon, None).await;
+    assert_eq!(status, 200, "{upgraded}");
+    daemon.succeeded_by(upgraded["pid"].as_u64().unwrap());
+    daemon.terminate();
+    assert_eq!(slow.answer().await.status, 200);
+    assert!(daemon.predecessor_ended().await.success());
+    assert_eq!(daemon.client().await.get("/").await.status, 200);
+}

@@ -1,0 +1,179 @@
+//! What a service manager such as systemd does with us: hands over sockets, hears that we are ready and that we live, and who
+//! takes over.
+
+use std::net::{SocketAddr, TcpListener};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixDatagram;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+use tempfile::TempDir;
+
+use crate::app::App;
+use crate::client::{Client, PATIENCE};
+use crate::daemon::{kill, say};
+
+/// A service manager with one service.
+struct Manager {
+    home: TempDir,
+    ear: UnixDatagram,
+    service: Option<Child>,
+    successor: Option<u64>,
+}
+
+/// With the sockets that come as the standard input's.
+const ACTIVATED: &str = "exec 3<&0 0</dev/null; LISTEN_PID=$$ LISTEN_FDS=1 exec \"$0\" \"$@\"";
+
+impl Manager {
+    fn new() -> Self {
+        let home = tempfile::tempdir().unwrap();
+        let ear = UnixDatagram::bind(home.path().join("notify")).unwrap();
+        let brief = Duration::from_millis(100);
+        ear.set_read_timeout(Some(brief)).unwrap();
+        Self {
+            home,
+            ear,
+            service: None,
+            successor: None,
+        }
+    }
+
+    fn path(&self, name: &str) -> std::path::PathBuf {
+        self.home.path().join(name)
+    }
+
+    /// Starts the service: a daemon at this address.
+    fn start(&mut self, app: &App, at: SocketAddr, socket: Option<&TcpListener>) {
+        let config = format!(
+            "[[listen]]\naddress = \"{at}\"\n[app.default]\nrelease = {{ id = \"r1\", instances = [\"{}\"] }}\n",
+            app.address
+        );
+        std::fs::write(self.path("holdfast.toml"), config).unwrap();
+        let child = self.command(socket).spawn().unwrap();
+        self.service = Some(child);
+    }
+
+    fn command(&self, socket: Option<&TcpListener>) -> Command {
+        let daemon = env!("CARGO_BIN_EXE_holdfast");
+        let mut command = match socket {
+            Some(socket) => {
+                let mut shell = Command::new("sh");
+                let socket = OwnedFd::from(socket.try_clone().unwrap());
+                shell.args(["-c", ACTIVATED, daemon]).stdin(socket);
+                shell
+            }
+            None => Command::new(daemon),
+        };
+        let flag = |name: &str, path: &Path| format!("--{name}={}", path.display());
+        command
+            .arg("run")
+            .arg(flag("config", &self.path("holdfast.toml")))
+            .arg(flag("control", &self.path("control.sock")))
+            .arg(flag("state-dir", &self.path("state")))
+            .env("NOTIFY_SOCKET", self.path("notify"))
+            .env("WATCHDOG_USEC", "400000")
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped());
+        command
+    }
+
+    /// Waits until it is told this, and no longer than it may take. What came behind it.
+    fn hears(&self, word: &str) -> String {
+        let began = Instant::now();
+        let mut octets = [0; 4096];
+        while began.elapsed() < PATIENCE {
+            let Ok(len) = self.ear.recv(&mut octets) else {
+                continue;
+            };
+            let said = String::from_utf8_lossy(&octets[..len]);
+            if let Some(rest) = said.lines().find_map(|line| line.strip_prefix(word)) {
+                return rest.to_owned();
+            }
+        }
+        panic!("{word} was not said within {PATIENCE:?}");
+    }
+
+    fn kill(&mut self) {
+        if let Some(mut child) = self.service.take() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+impl Drop for Manager {
+    fn drop(&mut self) {
+        self.kill();
+        self.successor.map(kill);
+    }
+}
+
+fn free() -> SocketAddr {
+    TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn clients_wait_in_a_socket_of_the_service_manager_while_the_daemon_is_started_again() {
+    let app = App::start("a").await;
+    let socket = TcpListener::bind("127.0.0.1:0").unwrap();
+    let at = socket.local_addr().unwrap();
+    let mut manager = Manager::new();
+    // Before there is anybody at all.
+    let mut early = Client::connect(at).await;
+    early.say("GET / HTTP/1.1\r\nHost: x.test\r\n\r\n").await;
+    manager.start(&app, at, Some(&socket));
+    manager.hears("READY=1");
+    assert_eq!(early.answer().await.status, 200);
+    manager.kill();
+    let mut meanwhile = Client::connect(at).await;
+    meanwhile
+        .say("GET / HTTP/1.1\r\nHost: x.test\r\n\r\n")
+        .await;
+    manager.start(&app, at, Some(&socket));
+    assert_eq!(meanwhile.answer().await.status, 200);
+    // Many, so that each worker has some.
+    for _ in 0..16 {
+        assert_eq!(Client::connect(at).await.get("/").await.status, 200);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_socket_that_the_configuration_does_not_name_is_told_at_the_start() {
+    let app = App::start("a").await;
+    let socket = TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut manager = Manager::new();
+    manager.start(&app, free(), Some(&socket));
+    let ended = manager.service.take().unwrap().wait_with_output().unwrap();
+    assert_eq!(ended.status.code(), Some(2));
+    let said = String::from_utf8(ended.stderr).unwrap();
+    let named = format!("LISTEN_FDS: {}", socket.local_addr().unwrap());
+    assert!(said.contains(&named), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_hears_that_the_daemon_is_ready_and_lives_and_who_takes_over() {
+    let app = App::start("a").await;
+    let mut manager = Manager::new();
+    manager.start(&app, free(), None);
+    manager.hears("READY=1");
+    for _ in 0..3 {
+        manager.hears("WATCHDOG=1");
+    }
+    let control = manager.path("control.sock");
+    let upgrading =
+        tokio::spawn(async move { say(&control, "POST", "/v1/upgrade", json!({})).await });
+    let pid = manager.hears("MAINPID=").parse().unwrap();
+    manager.successor = Some(pid);
+    let (status, said) = upgrading.await.unwrap();
+    assert_eq!((status, &said["pid"]), (200, &json!(pid)), "{said}");
+    let mut old = manager.service.take().unwrap();
+    assert!(old.wait().unwrap().success());
+    // Only the new one is left to say it.
+    while manager.ear.recv(&mut [0; 64]).is_ok() {}
+    manager.hears("WATCHDOG=1");
+}

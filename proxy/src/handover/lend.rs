@@ -1,5 +1,6 @@
 //! The old process: starts the new one, lends it everything, and leaves only once it has proved itself.
 
+use std::collections::VecDeque;
 use std::ffi::OsString;
 use std::io::{Error, ErrorKind};
 use std::os::fd::{AsFd, BorrowedFd};
@@ -69,9 +70,11 @@ pub(crate) async fn hand_over(
     stop: impl Future<Output = ()>,
 ) -> Result<Successor, NotReplaced> {
     let began = Instant::now();
-    let mut candidate = Candidate::start(lent.binary).map_err(NotReplaced::Why)?;
+    let mut legacy = Unsaid::all(estate, &lent.belongings);
+    let candidate = Candidate::start(lent.binary, &mut legacy);
+    let mut candidate = candidate.map_err(NotReplaced::Why)?;
     let proved = tokio::select! {
-        proved = candidate.prove(estate, &lent.belongings, accepting) => proved,
+        proved = candidate.prove(legacy, accepting) => proved,
         () = stop => {
             candidate.end_well().await;
             return Err(NotReplaced::Stopped);
@@ -115,7 +118,8 @@ fn arguments() -> impl Iterator<Item = OsString> {
 }
 
 impl Candidate {
-    fn start(binary: Option<PathBuf>) -> Result<Self, String> {
+    /// What is lent is said before it is there to hear it: from its first moment on it can do without this process.
+    fn start(binary: Option<PathBuf>, legacy: &mut Unsaid<'_>) -> Result<Self, String> {
         if std::process::id() == 1 {
             let all = "everything here would end with it: replace the container";
             return Err(format!("this is process 1, and {all}"));
@@ -127,6 +131,7 @@ impl Candidate {
         let failed = |error: Error| format!("{}: {error}", program.display());
         let (ours, theirs) = pair().map_err(failed)?;
         let channel = Channel::new(ours).map_err(failed)?;
+        legacy.say_what_fits(&channel).map_err(failed)?;
         let child = Command::new(&program)
             .args(arguments())
             .env(VARIABLE, "1")
@@ -147,13 +152,10 @@ impl Candidate {
     }
 
     /// Its version, once it has served for a while.
-    async fn prove(
-        &mut self,
-        estate: &Estate,
-        belongings: &Belongings,
-        accepting: &Accepting,
-    ) -> Result<String, Unfit> {
-        self.lend(estate, belongings).await?;
+    async fn prove(&mut self, legacy: Unsaid<'_>, accepting: &Accepting) -> Result<String, Unfit> {
+        for (packet, files) in legacy.0 {
+            self.tell(&packet, &files, "ready").await?;
+        }
         let version = match self.hear("ready", READY_MAX).await? {
             Packet::Ready { pid, version } => {
                 self.must_be_child(pid)?;
@@ -167,7 +169,9 @@ impl Candidate {
         let began = Instant::now();
         while began.elapsed() < PROOF {
             match self.hear("serving", SILENCE_MAX).await? {
-                Packet::Serving { connections } => self.connections = connections,
+                Packet::Serving { connections } => {
+                    self.connections = connections;
+                }
                 Packet::Leaving => return Err(Unfit::Leaving),
                 other => return Err(out_of_turn(&other)),
             }
@@ -184,30 +188,6 @@ impl Candidate {
             ))),
             _ => Ok(()),
         }
-    }
-
-    async fn lend(&mut self, estate: &Estate, belongings: &Belongings) -> Result<(), Unfit> {
-        let listeners = estate.listeners.iter();
-        let listeners = listeners.map(|it| Sockets {
-            asked: it.asked,
-            address: it.address,
-            count: it.sockets.len(),
-            shared: it.shared,
-        });
-        let legacy = Legacy {
-            format: FORMAT,
-            listeners: listeners.collect(),
-            admin: estate.admin.as_ref().map(|(address, _)| *address),
-            state_dir: belongings.state_dir.clone(),
-            control: belongings.socket.clone(),
-            tickets: estate.tickets.tell(),
-        };
-        let files = files(estate, belongings);
-        self.tell(&Packet::Legacy(legacy), &[], "ready").await?;
-        for some in files.chunks(FILES_MAX) {
-            self.tell(&Packet::Files, some, "ready").await?;
-        }
-        Ok(())
     }
 
     async fn tell(
@@ -294,6 +274,45 @@ impl Candidate {
             upgraded,
             _channel: channel,
         }
+    }
+}
+
+/// What is still to be said of what is lent, in this order.
+struct Unsaid<'a>(VecDeque<(Packet, Vec<BorrowedFd<'a>>)>);
+
+impl<'a> Unsaid<'a> {
+    fn all(estate: &'a Estate, belongings: &'a Belongings) -> Self {
+        let listeners = estate.listeners.iter();
+        let listeners = listeners.map(|it| Sockets {
+            asked: it.asked,
+            address: it.address,
+            count: it.sockets.len(),
+            shared: it.shared,
+        });
+        let legacy = Legacy {
+            format: FORMAT,
+            listeners: listeners.collect(),
+            admin: estate.admin.as_ref().map(|(address, _)| *address),
+            state_dir: belongings.state_dir.clone(),
+            control: belongings.socket.clone(),
+            tickets: estate.tickets.tell(),
+        };
+        let files = files(estate, belongings);
+        let files = files.chunks(FILES_MAX);
+        let files = files.map(|some| (Packet::Files, some.to_vec()));
+        let first = [(Packet::Legacy(legacy), Vec::new())];
+        Self(first.into_iter().chain(files).collect())
+    }
+
+    /// As much as the socket takes while nobody reads: all, but for thousands of listeners.
+    fn say_what_fits(&mut self, channel: &Channel) -> Result<(), Error> {
+        while let Some((packet, files)) = self.0.front() {
+            if !channel.try_send(packet, files)? {
+                break;
+            }
+            self.0.pop_front();
+        }
+        Ok(())
     }
 }
 

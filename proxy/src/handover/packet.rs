@@ -152,6 +152,15 @@ impl Channel {
         self.0.async_io(Interest::WRITABLE, sending).await
     }
 
+    /// False: there is no room for it now.
+    pub(super) fn try_send(&self, packet: &Packet, files: &[BorrowedFd<'_>]) -> io::Result<bool> {
+        match send(&self.0, packet, files) {
+            Ok(()) => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Files that come with it are closed: nobody sends any here.
     pub(super) async fn receive(&self) -> io::Result<Option<Packet>> {
         let receiving = || receive(&self.0);

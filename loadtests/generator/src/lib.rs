@@ -23,6 +23,7 @@ pub mod load;
 pub mod report;
 pub mod run;
 pub mod series;
+pub mod toxic;
 pub mod verdict;
 
 mod limits;

@@ -12,3 +12,4 @@ mod direct;
 mod faults;
 mod report;
 mod stage;
+mod toxic;

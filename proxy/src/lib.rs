@@ -40,8 +40,10 @@ mod limits;
 mod linger;
 mod listen;
 mod listeners;
+mod log;
 mod memory;
 mod metrics;
+mod outlet;
 mod peer;
 mod plane;
 mod policy;
@@ -63,11 +65,9 @@ mod worker;
 mod workers;
 
 use std::ffi::OsString;
-use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Parser;
-use tracing_subscriber::EnvFilter;
 
 /// Acts as the `holdfast` command with these arguments, the program's name first.
 pub fn main_from(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
@@ -84,28 +84,13 @@ pub fn main_from(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     match cli.verb {
         cli::Verb::Run(typed) => {
-            begin_log();
-            match daemon::run(typed) {
-                Ok(()) => ExitCode::SUCCESS,
-                Err(failed) => {
-                    let _ = writeln!(std::io::stderr(), "error: {failed}");
-                    ExitCode::from(failed.code())
-                }
-            }
+            log::begin();
+            let ran = daemon::run(typed);
+            let failed = ran.as_ref().err();
+            log::end(failed.map(|failed| format!("error: {failed}")).as_deref());
+            failed.map_or(ExitCode::SUCCESS, |failed| ExitCode::from(failed.code()))
         }
         cli::Verb::Check(typed) => ExitCode::from(if check::run(&typed) { 0 } else { 2 }),
         cli::Verb::Demo(typed) => ExitCode::from(u8::from(!demo::run(&typed))),
     }
-}
-
-/// The log goes to standard error; `HOLDFAST_LOG` says how much (`warn`, `debug`, `holdfast=trace`).
-fn begin_log() {
-    let filter = EnvFilter::try_from_env("HOLDFAST_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
-    let colour = std::io::IsTerminal::is_terminal(&std::io::stderr())
-        && std::env::var_os("NO_COLOR").is_none();
-    let log = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_ansi(colour);
-    // Fails if the embedding binary has a log of its own.
-    let _ = log.with_writer(std::io::stderr).try_init();
 }

@@ -9,6 +9,7 @@ use holdfast_control::Counted;
 use holdfast_control::plane::Traffic;
 
 use crate::counters::{BUCKETS_US, Distribution, Loss, SHED};
+use crate::log;
 use crate::plane::Survey;
 use crate::tls::Expiry;
 
@@ -175,7 +176,7 @@ impl Page {
     }
 
     /// What is known of the process.
-    pub(crate) fn process(&mut self, listeners: &str, connections: usize, log_dropped: u64) {
+    pub(crate) fn process(&mut self, listeners: &str, connections: usize, access_dropped: u64) {
         self.family("holdfast_connections", "gauge", "Client connections.");
         self.sample(
             "holdfast_connections",
@@ -187,7 +188,13 @@ impl Page {
             "counter",
             "Lines of the access log that its reader was too slow for.",
         );
-        self.sample("holdfast_access_log_dropped_total", &[], log_dropped);
+        self.sample("holdfast_access_log_dropped_total", &[], access_dropped);
+        self.family(
+            "holdfast_log_dropped_total",
+            "counter",
+            "Lines of the daemon's log that its reader was too slow for.",
+        );
+        self.sample("holdfast_log_dropped_total", &[], log::dropped());
         self.family("holdfast_build_info", "gauge", "The version that runs.");
         self.sample(
             "holdfast_build_info",

@@ -1,6 +1,7 @@
 //! upstream: a live connection to an instance of *the leased* release. Each worker has its own pool, most recently
 //! used first, keyed by the release's uid: a new release at an old address never meets an old connection.
 
+mod hear_out;
 mod link;
 mod open;
 mod shared;

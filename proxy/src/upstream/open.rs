@@ -17,6 +17,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 
 use super::ConnectError;
+use super::hear_out::HearOut;
 use super::link::{Link, Tasks};
 use super::shared::Shared;
 use crate::body::RequestBody;
@@ -110,7 +111,7 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let (sender, connection) = rules()
-        .handshake(TokioIo::new(stream))
+        .handshake(TokioIo::new(HearOut::new(stream)))
         .await
         .map_err(ConnectError::Handshake)?;
     link.spawn(connection.with_upgrades());

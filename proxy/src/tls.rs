@@ -15,7 +15,7 @@ use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use holdfast_config as config;
 use rustls::ServerConfig;
@@ -91,7 +91,24 @@ impl Tls {
     /// Reads all files again, for replacing what is in use.
     pub(crate) fn look_again(self: Arc<Self>) -> Result<Reread, TlsError> {
         let ready = ready(&self.settings, &self.listener, &self.means)?;
+        self.refuse_expired(&ready)?;
         Ok(Reread { tls: self, ready })
+    }
+
+    /// What has expired does not take the place of what is in use. That stays, also if it has expired itself: clients are
+    /// no better off if nothing else can be reloaded either.
+    fn refuse_expired(&self, newer: &Ready) -> Result<(), TlsError> {
+        let (before, now) = (self.now().expiries, SystemTime::now());
+        // There is one for each of the files, in their order.
+        let files = self.settings.certificates.iter();
+        for (files, expiry) in files.zip(newer.expiries.iter()) {
+            if expiry.at <= now && !before.contains(expiry) {
+                let at = jiff::Timestamp::try_from(expiry.at).unwrap_or_default();
+                let why = format!("it has expired, at {at}");
+                return Err(TlsError::new(&files.certificate, why));
+            }
+        }
+        Ok(())
     }
 
     /// Shakes hands, which may take so long. None: it was an authority with its question, which is answered.

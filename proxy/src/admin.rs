@@ -14,11 +14,16 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
+use tokio::time::timeout;
 
 /// Scrapers that may be connected at once.
 const CONNECTIONS_MAX: usize = 32;
 /// How long a head may take.
 const HEAD_MAX: Duration = Duration::from_secs(10);
+/// A connection takes no more requests after so long: who asks and does not read keeps the others out no longer.
+const CONNECTION_MAX: Duration = Duration::from_secs(10);
+/// How long its last answer may take then.
+const LAST_MAX: Duration = Duration::from_secs(5);
 
 /// Makes the page of metrics.
 pub(crate) type Metrics = Arc<dyn Fn() -> String + Send + Sync>;
@@ -55,9 +60,12 @@ async fn serve_all(listener: &TcpListener, metrics: &Metrics, permits: &Arc<Sema
             builder
                 .timer(TokioTimer::new())
                 .header_read_timeout(HEAD_MAX);
-            let _ = builder
-                .serve_connection(TokioIo::new(stream), service)
-                .await;
+            let connection = builder.serve_connection(TokioIo::new(stream), service);
+            let mut connection = std::pin::pin!(connection);
+            if timeout(CONNECTION_MAX, connection.as_mut()).await.is_err() {
+                connection.as_mut().graceful_shutdown();
+                let _ = timeout(LAST_MAX, connection).await;
+            }
             drop(permit);
         });
     }

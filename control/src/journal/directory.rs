@@ -1,7 +1,7 @@
 //! The state directory: for its owner alone, and for one daemon at a time.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -9,6 +9,104 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{FlockOperation, flock};
 
 use super::JournalError;
+
+/// What the journal asks of the directory that it is in. One other than the real one may fail whenever it is asked to.
+pub trait Directory {
+    /// A file in it.
+    type File: JournalFile;
+
+    /// Where a file is, in words.
+    fn path(&self, name: &str) -> PathBuf;
+
+    /// All octets of a file.
+    ///
+    /// # Errors
+    ///
+    /// `NotFound`, if there is none.
+    fn read(&self, name: &str) -> io::Result<Vec<u8>>;
+
+    /// A file that is there.
+    ///
+    /// # Errors
+    ///
+    /// What the system says.
+    fn open(&self, name: &str) -> io::Result<Self::File>;
+
+    /// A file that was not there.
+    ///
+    /// # Errors
+    ///
+    /// What the system says.
+    fn create(&self, name: &str) -> io::Result<Self::File>;
+
+    /// Gives a file the name of another one, which is gone then.
+    ///
+    /// # Errors
+    ///
+    /// What the system says.
+    fn rename(&self, from: &str, to: &str) -> io::Result<()>;
+
+    /// Takes a file away.
+    ///
+    /// # Errors
+    ///
+    /// What the system says.
+    fn remove(&self, name: &str) -> io::Result<()>;
+
+    /// Makes the names in the directory durable.
+    ///
+    /// # Errors
+    ///
+    /// What the system says.
+    fn sync(&self) -> io::Result<()>;
+
+    /// Says whose it is.
+    fn sign(&self);
+}
+
+/// A file of the journal.
+pub trait JournalFile {
+    /// Writes all of it, from this place on.
+    ///
+    /// # Errors
+    ///
+    /// What the system says; then some of it may be written.
+    fn write_all_at(&self, octets: &[u8], offset: u64) -> io::Result<()>;
+
+    /// Cuts it, or lengthens it with zeros.
+    ///
+    /// # Errors
+    ///
+    /// What the system says.
+    fn set_len(&self, length: u64) -> io::Result<()>;
+
+    /// Makes durable what has been written.
+    ///
+    /// # Errors
+    ///
+    /// What the system says; then it is not known what is.
+    fn sync(&self) -> io::Result<()>;
+}
+
+/// The journal's name.
+pub(super) const JOURNAL: &str = "journal";
+
+/// Puts a file with this content in the journal's place, whole or not at all: write aside, sync, rename. Durable only
+/// after [`Directory::sync`].
+pub(super) fn replace_journal<D: Directory>(directory: &D, content: &str) -> io::Result<D::File> {
+    const ASIDE: &str = "journal.new";
+    // One that was left half-written.
+    let _ = directory.remove(ASIDE);
+    let file = directory.create(ASIDE)?;
+    let written = file
+        .write_all_at(content.as_bytes(), 0)
+        .and_then(|()| file.sync())
+        .and_then(|()| directory.rename(ASIDE, JOURNAL));
+    if written.is_err() {
+        let _ = directory.remove(ASIDE);
+    }
+    written.map(|()| file)
+}
 
 /// A state directory that is ours while this lives.
 #[derive(Debug)]
@@ -40,46 +138,65 @@ impl StateDirectory {
         Self { path, lock }
     }
 
-    /// Says whose it is.
-    pub(super) fn sign(&self) {
-        sign(&self.lock);
-    }
-
     /// The lock, for whoever shares it.
     pub(super) fn lock(&self) -> Result<OwnedFd, JournalError> {
         let lock = self.lock.try_clone().map(OwnedFd::from);
         lock.map_err(JournalError::io("sharing the lock of", &self.path))
     }
+}
 
-    pub(super) fn journal(&self) -> PathBuf {
-        self.path.join("journal")
+impl Directory for StateDirectory {
+    type File = File;
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.path.join(name)
     }
 
-    /// Puts a file with this content in the journal's place, whole or not at all: write aside, sync, rename. Durable
-    /// only after [`Self::sync`].
-    pub(super) fn replace_journal(&self, content: &str) -> io::Result<File> {
-        let aside = self.path.join("journal.new");
-        // One that was left half-written.
-        let _ = fs::remove_file(&aside);
-        let mut file = private_file().create_new(true).open(&aside)?;
-        let written = file
-            .write_all(content.as_bytes())
-            .and_then(|()| file.sync_all())
-            .and_then(|()| fs::rename(&aside, self.journal()));
-        if written.is_err() {
-            let _ = fs::remove_file(&aside);
-        }
-        written.map(|()| file)
+    fn read(&self, name: &str) -> io::Result<Vec<u8>> {
+        fs::read(self.path(name))
     }
 
-    /// Makes the names in the directory durable.
-    pub(super) fn sync(&self) -> io::Result<()> {
+    fn open(&self, name: &str) -> io::Result<File> {
+        private_file().open(self.path(name))
+    }
+
+    fn create(&self, name: &str) -> io::Result<File> {
+        private_file().create_new(true).open(self.path(name))
+    }
+
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        fs::rename(self.path(from), self.path(to))
+    }
+
+    fn remove(&self, name: &str) -> io::Result<()> {
+        fs::remove_file(self.path(name))
+    }
+
+    fn sync(&self) -> io::Result<()> {
         File::open(&self.path)?.sync_all()
+    }
+
+    fn sign(&self) {
+        sign(&self.lock);
+    }
+}
+
+impl JournalFile for File {
+    fn write_all_at(&self, octets: &[u8], offset: u64) -> io::Result<()> {
+        FileExt::write_all_at(self, octets, offset)
+    }
+
+    fn set_len(&self, length: u64) -> io::Result<()> {
+        File::set_len(self, length)
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        self.sync_data()
     }
 }
 
 /// How files in the directory are opened.
-pub(super) fn private_file() -> OpenOptions {
+fn private_file() -> OpenOptions {
     let mut options = OpenOptions::new();
     options.read(true).write(true).mode(0o600);
     options
@@ -124,7 +241,7 @@ fn sign(lock: &File) {
     let pid = format!("{}\n", std::process::id());
     let _ = lock
         .set_len(0)
-        .and_then(|()| lock.write_all_at(pid.as_bytes(), 0));
+        .and_then(|()| FileExt::write_all_at(lock, pid.as_bytes(), 0));
 }
 
 fn in_use(directory: &Path, mut lock: File) -> JournalError {

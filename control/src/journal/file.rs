@@ -1,10 +1,8 @@
 //! The journal's file: append and sync, cut what was torn, rewrite when it is long or can no longer be trusted.
 
-use std::fs::{self, File};
 use std::io;
-use std::os::unix::fs::FileExt;
 
-use super::directory::{StateDirectory, private_file};
+use super::directory::{Directory, JOURNAL, JournalFile as _, StateDirectory, replace_journal};
 use super::line;
 use super::record::{Header, Record};
 use super::replay::replay;
@@ -14,9 +12,9 @@ use super::{History, JournalError};
 const LONG_BYTES: u64 = 1 << 20;
 
 #[derive(Debug)]
-pub(super) struct JournalFile {
-    directory: StateDirectory,
-    file: File,
+pub(super) struct JournalFile<D: Directory = StateDirectory> {
+    directory: D,
+    file: D::File,
     /// The number of the last record.
     seq: u64,
     /// Up to here every record is good and durable.
@@ -27,11 +25,11 @@ pub(super) struct JournalFile {
     suspect: bool,
 }
 
-impl JournalFile {
+impl<D: Directory> JournalFile<D> {
     /// Opens the journal of this directory; makes one where there is none.
-    pub(super) fn open(directory: StateDirectory) -> Result<(Self, History), JournalError> {
-        let path = directory.journal();
-        let octets = match fs::read(&path) {
+    pub(super) fn open(directory: D) -> Result<(Self, History), JournalError> {
+        let path = directory.path(JOURNAL);
+        let octets = match directory.read(JOURNAL) {
             Ok(octets) => octets,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 return Self::begin(directory);
@@ -39,8 +37,8 @@ impl JournalFile {
             Err(error) => return Err(JournalError::io("reading", &path)(error)),
         };
         let replayed = replay(&octets, &path)?;
-        let file = private_file()
-            .open(&path)
+        let file = directory
+            .open(JOURNAL)
             .map_err(JournalError::io("opening", &path))?;
         let mut this = Self {
             directory,
@@ -58,12 +56,11 @@ impl JournalFile {
         Ok((this, replayed.history))
     }
 
-    fn begin(directory: StateDirectory) -> Result<(Self, History), JournalError> {
-        let path = directory.journal();
+    fn begin(directory: D) -> Result<(Self, History), JournalError> {
+        let path = directory.path(JOURNAL);
         let history = History::new();
         let text = snapshot(&history, 0).map_err(JournalError::io("writing", &path))?;
-        let file = directory
-            .replace_journal(&text)
+        let file = replace_journal(&directory, &text)
             .and_then(|file| directory.sync().map(|()| file))
             .map_err(JournalError::io("making the journal", &path))?;
         let this = Self {
@@ -93,13 +90,13 @@ impl JournalFile {
         });
         let length = written.map_err(|error| {
             self.cut();
-            JournalError::io("writing", &self.directory.journal())(error)
+            JournalError::io("writing", &self.directory.path(JOURNAL))(error)
         })?;
-        self.file.sync_data().map_err(|error| {
+        self.file.sync().map_err(|error| {
             self.cut();
             // The kernel may have dropped what it could not write, and says so only once.
             self.suspect = true;
-            JournalError::io("syncing", &self.directory.journal())(error)
+            JournalError::io("syncing", &self.directory.path(JOURNAL))(error)
         })?;
         self.seq += records.len() as u64;
         self.good_bytes += length;
@@ -118,11 +115,9 @@ impl JournalFile {
 
     /// Replaces the file by what of it still counts.
     pub(super) fn rewrite(&mut self, history: &History) -> Result<(), JournalError> {
-        let path = self.directory.journal();
+        let path = self.directory.path(JOURNAL);
         let text = snapshot(history, self.seq).map_err(JournalError::io("rewriting", &path))?;
-        let file = self
-            .directory
-            .replace_journal(&text)
+        let file = replace_journal(&self.directory, &text)
             .map_err(JournalError::io("rewriting", &path))?;
         // From here on the new file has the name, so it is the one to append to, whatever follows.
         self.file = file;
@@ -142,7 +137,7 @@ impl JournalFile {
         let cut = self
             .file
             .set_len(self.good_bytes)
-            .and_then(|()| self.file.sync_data());
+            .and_then(|()| self.file.sync());
         self.suspect |= cut.is_err();
     }
 }
@@ -170,6 +165,8 @@ pub(super) fn snapshot(history: &History, seq: u64) -> io::Result<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::super::record::{Lasting, Origin};
     use super::*;
     use swap_core::Saved;

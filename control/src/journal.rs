@@ -14,18 +14,20 @@ pub(crate) mod fuzzing;
 mod line;
 mod record;
 mod replay;
+#[cfg(feature = "simulation")]
+pub(crate) mod simulating;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread::{self, JoinHandle};
 
 use swap_core::{AppName, ReleaseId, Saved};
 use tokio::sync::oneshot;
 
 use crate::wire::Receipt;
-use directory::StateDirectory;
+use directory::{Directory, StateDirectory};
 pub use error::JournalError;
 use file::JournalFile;
 pub(crate) use record::{Lasting, Origin, Record};
@@ -64,12 +66,33 @@ pub(crate) type History = BTreeMap<AppName, Past>;
 #[derive(Debug)]
 pub(crate) struct Journal {
     /// None only while it is dropped.
-    jobs: Option<SyncSender<Job>>,
+    jobs: Option<Jobs>,
     thread: Option<JoinHandle<()>>,
     directory: PathBuf,
     lock: OwnedFd,
     /// Another process has it too, and may write.
     lent: bool,
+}
+
+/// The way to whoever writes.
+#[derive(Debug)]
+enum Jobs {
+    Thread(SyncSender<Job>),
+    #[cfg(feature = "simulation")]
+    Task(tokio::sync::mpsc::UnboundedSender<Job>),
+}
+
+impl Jobs {
+    fn send(&self, job: Job) -> Result<(), JournalError> {
+        match self {
+            Self::Thread(jobs) => {
+                let sent = jobs.try_send(job);
+                sent.map_err(|_: TrySendError<_>| JournalError::Stopped)
+            }
+            #[cfg(feature = "simulation")]
+            Self::Task(jobs) => jobs.send(job).map_err(|_| JournalError::Stopped),
+        }
+    }
 }
 
 enum Job {
@@ -97,13 +120,16 @@ impl Journal {
         let lock = taken.lock()?;
         let (file, history) = JournalFile::open(taken)?;
         let (jobs, waiting) = sync_channel(WAITING_MAX);
-        let kept = history.clone();
+        let mut writer = Writer {
+            file,
+            history: history.clone(),
+        };
         let thread = thread::Builder::new()
             .name("journal".into())
-            .spawn(move || write_all(file, kept, &waiting))
+            .spawn(move || writer.run(&waiting))
             .map_err(JournalError::io("starting a thread for", directory))?;
         let this = Self {
-            jobs: Some(jobs),
+            jobs: Some(Jobs::Thread(jobs)),
             thread: Some(thread),
             directory: directory.to_owned(),
             lock,
@@ -117,8 +143,7 @@ impl Journal {
     pub(crate) async fn lend(&mut self) -> Result<(PathBuf, OwnedFd), JournalError> {
         let (done, settled) = oneshot::channel();
         let jobs = self.jobs.as_ref().ok_or(JournalError::Stopped)?;
-        jobs.try_send(Job::Settle(done))
-            .map_err(|_| JournalError::Stopped)?;
+        jobs.send(Job::Settle(done))?;
         settled.await.map_err(|_| JournalError::Stopped)?;
         let lock = self.lock.try_clone();
         let lock = lock.map_err(JournalError::io("lending the lock of", &self.directory))?;
@@ -131,7 +156,7 @@ impl Journal {
         self.lent = false;
         let jobs = self.jobs.as_ref();
         // Without a thread nothing is written anyway.
-        let _ = jobs.map(|jobs| jobs.try_send(Job::Doubt));
+        let _ = jobs.map(|jobs| jobs.send(Job::Doubt));
     }
 
     /// Returns when the record is durable, or why it is not; then nothing of it is kept.
@@ -146,8 +171,7 @@ impl Journal {
         }
         let (done, result) = oneshot::channel();
         let jobs = self.jobs.as_ref().ok_or(JournalError::Stopped)?;
-        jobs.try_send(Job::Append { records, done })
-            .map_err(|_| JournalError::Stopped)?;
+        jobs.send(Job::Append { records, done })?;
         result.await.map_err(|_| JournalError::Stopped)?
     }
 }
@@ -162,32 +186,45 @@ impl Drop for Journal {
     }
 }
 
-fn write_all(mut file: JournalFile, mut history: History, waiting: &Receiver<Job>) {
-    while let Ok(job) = waiting.recv() {
-        let (mut records, done) = match job {
-            Job::Append { records, done } => (records, done),
-            Job::Settle(done) => {
-                // The driver waits, unless it has ended.
-                let _ = done.send(());
-                continue;
-            }
-            Job::Doubt => {
-                file.doubt();
-                continue;
-            }
-        };
-        let result = file.append(&mut records, &history);
+/// Who writes, one job after the other.
+struct Writer<D: Directory> {
+    file: JournalFile<D>,
+    history: History,
+}
+
+impl<D: Directory> Writer<D> {
+    fn run(&mut self, waiting: &Receiver<Job>) {
+        while let Ok(job) = waiting.recv() {
+            self.take(job);
+        }
+    }
+
+    fn take(&mut self, job: Job) {
+        match job {
+            Job::Append { records, done } => self.append(records, done),
+            // The driver waits, unless it has ended.
+            Job::Settle(done) => drop(done.send(())),
+            Job::Doubt => self.file.doubt(),
+        }
+    }
+
+    fn append(
+        &mut self,
+        mut records: Vec<Record>,
+        done: oneshot::Sender<Result<(), JournalError>>,
+    ) {
+        let result = self.file.append(&mut records, &self.history);
         if result.is_ok() {
             for record in records {
-                record.fold_into(&mut history);
+                record.fold_into(&mut self.history);
             }
         }
         // Told before a rewrite: that is for later, and nobody has to wait for it.
         let durable = result.is_ok();
         let _ = done.send(result);
         if durable
-            && file.is_long()
-            && let Err(error) = file.rewrite(&history)
+            && self.file.is_long()
+            && let Err(error) = self.file.rewrite(&self.history)
         {
             // The long file is as good; it is tried again with the next record.
             tracing::warn!(%error, "the journal stays long");

@@ -41,6 +41,9 @@ mod problem;
 mod receipt;
 #[cfg(feature = "server")]
 mod server;
+#[cfg(feature = "simulation")]
+#[doc(hidden)]
+pub mod simulating;
 #[cfg(feature = "server")]
 mod socket;
 #[cfg(feature = "server")]

@@ -5,5 +5,15 @@ use jiff::Timestamp;
 
 /// Now, to the millisecond (RFC 3339).
 pub(crate) fn wall_now() -> String {
-    format!("{:.3}", Timestamp::now())
+    format!("{:.3}", now())
+}
+
+#[cfg(not(feature = "simulation"))]
+fn now() -> Timestamp {
+    Timestamp::now()
+}
+
+#[cfg(feature = "simulation")]
+fn now() -> Timestamp {
+    crate::simulating::wall().unwrap_or_else(Timestamp::now)
 }

@@ -97,13 +97,15 @@ impl Driver {
     pub(crate) async fn run(mut self, mut messages: mpsc::Receiver<Message>, mut signals: Signals) {
         loop {
             let wake = self.next_wake();
+            // In this order: however many ask, what is due is done.
             tokio::select! {
+                biased;
+                () = sleep_until(wake) => self.awake().await,
+                signal = signals.next() => self.observe_signal(signal).await,
                 message = messages.recv() => match message {
                     Some(message) => self.take(message).await,
                     None => return,
                 },
-                signal = signals.next() => self.observe_signal(signal).await,
-                () = sleep_until(wake) => self.awake().await,
             }
             self.tell_still();
         }

@@ -152,6 +152,7 @@ async fn within<T>(
     coming: impl Future<Output = io::Result<T>>,
 ) -> Option<T> {
     tokio::select! {
+        biased;
         come = tokio::time::timeout(limit, coming) => come.ok()?.ok(),
         () = stop.idle_grace(IDLE_STOPPING_MAX) => None,
     }

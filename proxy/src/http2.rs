@@ -167,11 +167,13 @@ where
     tokio::pin!(serving);
     let over = async {
         tokio::select! {
+            biased;
             () = conn.front().stop.stopped() => Over::Idle,
             over = streams.over(&limits) => over,
         }
     };
     let ended = tokio::select! {
+        biased;
         ended = serving.as_mut() => ended,
         over = over => match over {
             Over::Untaken => return tracing::debug!(%client, "an answer is not taken"),

@@ -135,6 +135,7 @@ async fn round(inbox: Inbox, app: AppName, probe: ProbeId, release: Release, que
     tokio::pin!(passing);
     loop {
         tokio::select! {
+            biased;
             () = &mut passing => return tell(Event::ProbePassed { probe }).await,
             Some(why) = failures.recv() => tell(Event::ProbeFailed { probe, why }).await,
         }

@@ -59,6 +59,9 @@ impl Driver {
             && let Err(error) = self.journal.append_all(records).await
         {
             tracing::error!(%error, "apps serve, but that was not journalled");
+            for (name, _, receipts) in &restored {
+                self.write_later(name, receipts);
+            }
         }
         for (name, step, receipts) in restored {
             self.carry_on(&name, step, receipts);
@@ -107,7 +110,9 @@ impl Driver {
                 live_since: past.live_since.clone(),
                 passed: past.passed.clone(),
             };
-            let record = Record::new(name.clone(), REMOVAL, lasting, vec![receipt.clone()]);
+            let mut receipts = kept.unwritten;
+            receipts.push(receipt.clone());
+            let record = Record::new(name.clone(), REMOVAL, lasting, receipts);
             if let Err(error) = self.journal.append(record).await {
                 tracing::error!(app = %name, %error, "a receipt was not journalled");
             }

@@ -23,6 +23,8 @@ pub(super) struct Kept {
     pub(super) baselines: BTreeMap<OperationId, Baseline>,
     /// Oldest first.
     pub(super) receipts: VecDeque<Receipt>,
+    /// Told, and not journalled, because that failed: they go with the next record. That is soon, as nothing new begins without.
+    pub(super) unwritten: Vec<Receipt>,
     /// Releases that have passed their probe, so that its failures say something of them.
     pub(super) passed: BTreeSet<ReleaseId>,
     pub(super) rounds: BTreeMap<ProbeId, Round>,
@@ -40,6 +42,7 @@ impl Kept {
             live_since: wall_now(),
             baselines: BTreeMap::new(),
             receipts: VecDeque::new(),
+            unwritten: Vec::new(),
             passed: BTreeSet::new(),
             rounds: BTreeMap::new(),
             watches: JoinSet::new(),

@@ -44,6 +44,7 @@ impl Driver {
             // It publishes nothing, so it is carried out even if this fails too.
             if let Err(error) = self.commit(name, &next, origin, &receipts).await {
                 tracing::error!(app = %name, %error, "that could not be journalled either");
+                self.write_later(name, &receipts);
             }
         }
         let was_down = self.is_down(name);
@@ -85,7 +86,7 @@ impl Driver {
 
     /// Journals a step if it changed anything that lasts. Durable when this returns.
     pub(super) async fn commit(
-        &self,
+        &mut self,
         name: &AppName,
         step: &Step,
         origin: Origin,
@@ -98,16 +99,27 @@ impl Driver {
         self.journal(name, &step.app, origin, receipts).await
     }
 
-    pub(super) async fn journal(
-        &self,
+    async fn journal(
+        &mut self,
         name: &AppName,
         app: &App,
         origin: Origin,
         receipts: &[Receipt],
     ) -> Result<(), JournalError> {
-        match self.record(name, app, origin, receipts) {
-            Some(record) => self.journal.append(record).await,
-            None => Ok(()),
+        let Some(record) = self.record(name, app, origin, receipts) else {
+            return Ok(());
+        };
+        self.journal.append(record).await?;
+        if let Some(kept) = self.apps.get_mut(name) {
+            kept.unwritten.clear();
+        }
+        Ok(())
+    }
+
+    /// These receipts are told, and could not be journalled now.
+    pub(super) fn write_later(&mut self, name: &AppName, receipts: &[Receipt]) {
+        if let Some(kept) = self.apps.get_mut(name) {
+            kept.unwritten.extend_from_slice(receipts);
         }
     }
 
@@ -131,12 +143,8 @@ impl Driver {
             live_since: app.live().map(|_| live_since),
             passed: kept.passed.clone(),
         };
-        Some(Record::new(
-            name.clone(),
-            origin,
-            lasting,
-            receipts.to_vec(),
-        ))
+        let receipts = [&kept.unwritten, receipts].concat();
+        Some(Record::new(name.clone(), origin, lasting, receipts))
     }
 
     /// Makes the step's app the app, and carries out its effects. `receipts` are those of its endings, in order.

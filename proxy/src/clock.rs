@@ -2,7 +2,9 @@
 
 use std::cell::Cell;
 use std::sync::OnceLock;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 static ORIGIN: OnceLock<Instant> = OnceLock::new();
 

@@ -50,6 +50,9 @@ mod policy;
 mod proxy_protocol;
 mod release;
 mod route;
+#[cfg(feature = "simulation")]
+#[doc(hidden)]
+pub mod simulating;
 mod stop;
 mod table;
 #[cfg(any(test, fuzzing, feature = "benching"))]

@@ -8,7 +8,7 @@ mod shared;
 mod translate;
 
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::io;
 use std::rc::Rc;
 use std::time::Duration;
@@ -47,7 +47,7 @@ const IDLE_PER_INSTANCE_MAX: usize = 1024;
 #[derive(Default)]
 pub(crate) struct Pool {
     /// In HTTP/1.1: those that carry no request now.
-    idle: RefCell<HashMap<Key, Vec<Idle>>>,
+    idle: RefCell<BTreeMap<Key, Vec<Idle>>>,
     /// In HTTP/2: all of them.
     shares: Shares,
 }

@@ -79,7 +79,7 @@ impl Waiting {
 fn turn(mut ticket: Ticket, waking: Arc<Waking>) -> impl Future<Output = Turn<Cause>> {
     let mut in_order = None;
     async move {
-        let deadline = clock::instant(ticket.deadline()).into();
+        let deadline = clock::instant(ticket.deadline());
         let turn = tokio::select! {
             biased;
             turn = poll_fn(|cx| {

@@ -42,6 +42,25 @@ pub(crate) struct Worker {
     pub(crate) waking: Arc<Waking>,
 }
 
+impl Worker {
+    pub(crate) fn new(
+        index: usize,
+        published: &Published,
+        access_log: AccessLog,
+        signaller: Signaller,
+    ) -> Rc<Self> {
+        Rc::new(Self {
+            index,
+            tables: published.reader(),
+            pool: Rc::default(),
+            book: Rc::new(Book::new(access_log)),
+            signaller,
+            memory: Rc::default(),
+            waking: Arc::default(),
+        })
+    }
+}
+
 /// What a worker is told.
 pub(crate) enum Mail {
     /// Close the idle connections to this release, then say so.
@@ -71,17 +90,22 @@ pub(crate) struct Start {
 pub(crate) fn start(start: Start) -> io::Result<JoinHandle<()>> {
     let name = format!("worker-{}", start.index);
     std::thread::Builder::new().name(name).spawn(move || {
-        let mut runtime = Builder::new_current_thread();
-        // Whoever is woken is late by what the round before took, and by no more.
-        runtime.enable_all().on_thread_unpark(|| {
-            clock::now();
-        });
-        runtime.max_io_events_per_tick(EVENTS_MAX);
-        match runtime.build_local(LocalOptions::default()) {
+        match runtime().build_local(LocalOptions::default()) {
             Ok(runtime) => runtime.block_on(work(start)),
             Err(error) => tracing::error!(%error, "a worker has no runtime"),
         }
     })
+}
+
+/// What a worker runs on.
+pub(crate) fn runtime() -> Builder {
+    let mut runtime = Builder::new_current_thread();
+    // Whoever is woken is late by what the round before took, and by no more.
+    runtime.enable_all().on_thread_unpark(|| {
+        clock::now();
+    });
+    runtime.max_io_events_per_tick(EVENTS_MAX);
+    runtime
 }
 
 async fn work(start: Start) {
@@ -97,22 +121,9 @@ async fn work(start: Start) {
         mail,
         up,
     } = start;
-    let worker = Rc::new(Worker {
-        index,
-        tables: published.reader(),
-        pool: Rc::default(),
-        book: Rc::new(Book::new(access_log)),
-        signaller,
-        memory: Rc::default(),
-        waking: Arc::default(),
-    });
-    let connections = TaskTracker::new();
-    let house = House {
-        worker: worker.clone(),
-        connections: connections.clone(),
-        permits,
-        accepting,
-    };
+    let worker = Worker::new(index, &published, access_log, signaller);
+    let house = House::new(worker, permits, accepting);
+    let connections = house.connections.clone();
     for inlet in inlets {
         if let Err(error) = house.open(inlet) {
             // It is told by not being up.
@@ -121,12 +132,7 @@ async fn work(start: Start) {
     }
     // Nobody may be interested.
     let _ = up.send(());
-    tokio::task::spawn_local(sweep(worker.clone()));
-    tokio::task::spawn_local(read_mail(mail, house));
-    let waking = worker.waking.clone();
-    tokio::task::spawn_local(async move { waking.keep().await });
-    let book = worker.book.clone();
-    tokio::task::spawn_local(async move { book.keep().await });
+    house.keep(mail);
     stop.stopped().await;
     connections.close();
     connections.wait().await;
@@ -134,7 +140,7 @@ async fn work(start: Start) {
 
 /// What all doors of a worker lead to.
 #[derive(Clone)]
-struct House {
+pub(crate) struct House {
     worker: Rc<Worker>,
     connections: TaskTracker,
     permits: Arc<Semaphore>,
@@ -142,6 +148,26 @@ struct House {
 }
 
 impl House {
+    pub(crate) fn new(worker: Rc<Worker>, permits: Arc<Semaphore>, accepting: Accepting) -> Self {
+        Self {
+            worker,
+            connections: TaskTracker::new(),
+            permits,
+            accepting,
+        }
+    }
+
+    /// Begins what a worker does besides serving, on the thread's runtime.
+    pub(crate) fn keep(self, mail: mpsc::Receiver<Mail>) {
+        let worker = self.worker.clone();
+        tokio::task::spawn_local(sweep(worker.clone()));
+        tokio::task::spawn_local(read_mail(mail, self));
+        let waking = worker.waking.clone();
+        tokio::task::spawn_local(async move { waking.keep().await });
+        let book = worker.book.clone();
+        tokio::task::spawn_local(async move { book.keep().await });
+    }
+
     /// Lets clients in there from now on.
     fn open(&self, inlet: Inlet) -> io::Result<()> {
         let Inlet {

@@ -246,7 +246,7 @@ impl Conn {
             if at <= clock::now() {
                 return;
             }
-            tokio::time::sleep_until(clock::instant(at).into()).await;
+            tokio::time::sleep_until(clock::instant(at)).await;
         }
         poll_fn(|_| {
             if self.overdue.get() {

@@ -61,7 +61,7 @@ impl Deadline {
             self.timer.as_mut().reset(Instant::now());
         }
         if let Some(Due { at, .. }) = conn.due.get() {
-            let at = Instant::from_std(clock::instant(at));
+            let at = clock::instant(at);
             if at < self.timer.deadline() {
                 self.timer.as_mut().reset(at);
             }
@@ -80,9 +80,7 @@ impl Deadline {
     }
 
     fn rearm(&mut self, at: Duration) {
-        self.timer
-            .as_mut()
-            .reset(Instant::from_std(clock::instant(at)));
+        self.timer.as_mut().reset(clock::instant(at));
     }
 }
 

@@ -1,7 +1,7 @@
 //! HTTP/2 connections to instances, each shared by many requests.
 
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -69,7 +69,7 @@ impl Drop for Share {
 
 /// One worker's shared connections.
 #[derive(Default)]
-pub(super) struct Shares(RefCell<HashMap<Key, Connections>>);
+pub(super) struct Shares(RefCell<BTreeMap<Key, Connections>>);
 
 /// To one instance.
 #[derive(Default)]

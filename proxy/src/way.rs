@@ -9,7 +9,7 @@ use bytes::Bytes;
 use holdfast_control::plane::Signal;
 use http::header::InvalidHeaderValue;
 use http::uri::PathAndQuery;
-use http::{HeaderValue, Request, Response, header};
+use http::{HeaderValue, Method, Request, Response, header};
 use hyper::body::Incoming;
 use swap_core::{Cause, GateId};
 use swap_gate::Turn;
@@ -40,6 +40,8 @@ pub(crate) fn take(
     conn: Rc<Conn>,
     request: Request<Incoming>,
 ) -> impl Future<Output = Result<Response<AnswerBody>, Infallible>> {
+    // Over HTTP/1 hyper leaves it out by itself.
+    let without_content = request.method() == Method::HEAD && !conn.is_http1();
     let begun = match begin(conn, request) {
         Step::Later(rest) => Ok(rest),
         Step::Ended(answer) => Err(Box::new(answer)),
@@ -47,14 +49,23 @@ pub(crate) fn take(
     async move {
         let mut rest = match begun {
             Ok(rest) => rest,
-            Err(answer) => return Ok(*answer),
+            Err(answer) => return Ok(heard(*answer, without_content)),
         };
         loop {
             match rest.await {
                 Step::Later(next) => rest = next,
-                Step::Ended(answer) => return Ok(answer),
+                Step::Ended(answer) => return Ok(heard(answer, without_content)),
             }
         }
+    }
+}
+
+/// The answer as this client may hear it: to a HEAD, content would be an error (RFC 9113, 8.1.1).
+fn heard(answer: Response<AnswerBody>, without_content: bool) -> Response<AnswerBody> {
+    if without_content {
+        answer.map(AnswerBody::without_content)
+    } else {
+        answer
     }
 }
 

@@ -60,6 +60,14 @@ impl AnswerBody {
         }
     }
 
+    /// The same, but for content of ours. (An app that is asked for none sends none.)
+    pub(crate) fn without_content(mut self) -> Self {
+        if let Content::Own(content) = &mut self.content {
+            *content = None;
+        }
+        self
+    }
+
     /// Whether we answer, not the app.
     pub(crate) fn is_own(&self) -> bool {
         matches!(self.content, Content::Own(_)) && self.account.is_some()

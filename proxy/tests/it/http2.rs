@@ -137,6 +137,21 @@ async fn an_authority_and_a_host_that_disagree_are_refused() {
 }
 
 #[tokio::test]
+async fn what_we_answer_to_a_head_has_no_content() {
+    let app = App::start("a").await;
+    let daemon = Daemon::with(&app).await;
+    let sender = connect(&daemon).await;
+    let mut head = request("HEAD", "/", b"");
+    head.headers_mut().insert("host", "y.test".parse().unwrap());
+    let answer = ask(&sender, head).await.unwrap();
+    assert_eq!(answer.status, 400);
+    assert_eq!(answer.fields["content-type"], "text/plain; charset=utf-8");
+    assert!(answer.body.is_empty());
+    let answer = ask(&sender, request("HEAD", "/", b"")).await.unwrap();
+    assert_eq!(answer.status, 200);
+}
+
+#[tokio::test]
 async fn held_streams_go_on_and_one_that_is_reset_never_reaches_the_app() {
     let app = App::start("a").await;
     let daemon = Daemon::with(&app).await;

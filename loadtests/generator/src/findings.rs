@@ -23,6 +23,8 @@ pub struct Findings {
     pub answered: u64,
     /// The same, by release.
     pub by_release: BTreeMap<String, u64>,
+    /// The same, by what it was spoken in.
+    pub by_protocol: BTreeMap<String, u64>,
     /// Answered by the app, by status, where that is not 200 or 101.
     pub by_status: BTreeMap<u16, u64>,
     /// Answered by the proxy, by its reason.
@@ -37,6 +39,8 @@ pub struct Findings {
     pub lost_examples: Vec<String>,
     /// Numbers of requests that must not be sent twice (POST) and reached an app more than once.
     pub doubled: Vec<u64>,
+    /// Streams of HTTP/2 that the proxy said it had not processed; each was sent again.
+    pub unprocessed: u64,
     /// Requests that may be sent twice and were.
     pub repeated: u64,
     /// Numbers of requests that reached a release while it was not to get any.

@@ -8,12 +8,14 @@ mod connection;
 mod crowd;
 mod dispatch;
 mod exchange;
+mod failure;
 mod metronome;
 mod names;
 mod outgoing;
 mod plan;
 mod pool;
 mod tally;
+mod trust;
 mod tunnel;
 mod wire;
 
@@ -26,7 +28,7 @@ use std::thread;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::LocalSet;
 
-pub use plan::{Mix, Plan};
+pub use plan::{Mix, Plan, Secure};
 pub use tally::Progress;
 
 use crate::clock::Moment;
@@ -137,7 +139,8 @@ fn run_load(plan: Plan, tally: Arc<Tally>, commands: mpsc::Receiver<Command>) ->
         .enable_all()
         .build()?;
     let (over, is_over) = watch::channel(false);
-    let crowd = Rc::new(Crowd::new(plan, prefix(), tally.clone(), is_over));
+    let crowd = Crowd::new(plan, prefix(), tally.clone(), is_over)?;
+    let crowd = Rc::new(crowd);
     let local = LocalSet::new();
     let began = local.block_on(&runtime, dispatch::dispatch(crowd.clone(), commands, over))?;
     Ok(Run {
@@ -150,6 +153,7 @@ fn run_load(plan: Plan, tally: Arc<Tally>, commands: mpsc::Receiver<Command>) ->
         marks: tally.take_marks(),
         closes: crowd.pool.closes().take(),
         tunnels: crowd.tunnels.take(),
+        unprocessed: crowd.unprocessed.get(),
         connections: crowd.pool.figures(),
     })
 }

@@ -181,6 +181,13 @@ impl Report {
         for (release, count) in &found.by_release {
             self.figure(format!("answered by {release}"), count);
         }
+        for (protocol, count) in found
+            .by_protocol
+            .iter()
+            .filter(|_| found.by_protocol.len() > 1)
+        {
+            self.figure(format!("answered in {protocol}"), count);
+        }
         for (status, count) in &found.by_status {
             self.figure(format!("answered with {status}"), count);
         }
@@ -204,6 +211,9 @@ impl Report {
             );
         }
         self.figure("idempotent requests repeated", found.repeated);
+        if found.unprocessed > 0 {
+            self.figure("streams not processed and sent again", found.unprocessed);
+        }
         if !found.tunnels.is_empty() {
             self.figure("tunnels", found.tunnels.values().sum::<u64>());
             self.figure(

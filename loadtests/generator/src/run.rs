@@ -29,6 +29,8 @@ pub struct Run {
     pub closes: Vec<UnannouncedClose>,
     /// WebSocket tunnels.
     pub tunnels: Vec<Tunnel>,
+    /// Streams of HTTP/2 that a GOAWAY, or REFUSED_STREAM, said were never processed; each was sent again (RFC 9113, 8.7).
+    pub unprocessed: u64,
     /// Connections.
     pub connections: ConnectionFigures,
 }
@@ -40,6 +42,8 @@ pub struct Record {
     pub number: u64,
     /// What was asked for.
     pub kind: Kind,
+    /// What it was spoken in.
+    pub protocol: Protocol,
     /// Whether it had a connection of its own.
     pub fresh: bool,
     /// When it was meant to start. Latency counts from here.
@@ -50,6 +54,15 @@ pub struct Record {
     pub ended: Moment,
     /// How it ended.
     pub ending: Ending,
+}
+
+/// What a client speaks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Protocol {
+    /// HTTP/2, where requests share connections; else HTTP/1.1.
+    pub http2: bool,
+    /// TLS below it.
+    pub tls: bool,
 }
 
 /// What a request asks for.
@@ -69,6 +82,10 @@ pub enum Kind {
     Upload,
     /// GET by a client that reads a few octets at a time.
     Download,
+    /// POST of some megabytes, which take seconds.
+    LargeUpload,
+    /// GET of as much.
+    LargeDownload,
     /// The handshake of a WebSocket.
     Tunnel,
 }
@@ -166,7 +183,7 @@ pub struct Tunnel {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum TunnelEnd {
-    /// By the client, when the load was over.
+    /// By the client, when it had had enough, or the load was over.
     ByClient,
     /// The other side closed it.
     Closed,
@@ -219,14 +236,36 @@ impl Kind {
             | Self::Streamed
             | Self::Watched
             | Self::Download
+            | Self::LargeDownload
             | Self::Tunnel => true,
-            Self::Post | Self::Upload => false,
+            Self::Post | Self::Upload | Self::LargeUpload => false,
         }
     }
 
     /// Whether it started by the schedule and is answered at once, so that its latency says something.
     pub fn is_timed(self) -> bool {
         matches!(self, Self::Get | Self::Post)
+    }
+}
+
+impl Protocol {
+    /// All of them.
+    pub const ALL: [Self; 4] = [
+        Self::of(false, false),
+        Self::of(false, true),
+        Self::of(true, false),
+        Self::of(true, true),
+    ];
+
+    const fn of(http2: bool, tls: bool) -> Self {
+        Self { http2, tls }
+    }
+}
+
+impl fmt::Display for Protocol {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.http2 { "HTTP/2" } else { "HTTP/1.1" })?;
+        f.write_str(if self.tls { " over TLS" } else { "" })
     }
 }
 

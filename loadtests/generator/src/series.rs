@@ -182,6 +182,7 @@ mod tests {
         Record {
             number,
             kind: Kind::Get,
+            protocol: Default::default(),
             fresh: false,
             intended: at(intended_ms),
             sent: Some(at(intended_ms)),
@@ -207,6 +208,7 @@ mod tests {
             marks: Vec::new(),
             closes: Vec::new(),
             tunnels: Vec::new(),
+            unprocessed: 0,
             connections: Default::default(),
         }
     }

@@ -108,7 +108,8 @@ impl Verdict {
         self.must("no idle connection closed unannounced", closes, closes == 0);
     }
 
-    fn nothing_wrong(&mut self, findings: &Findings) {
+    /// What must hold even where requests are lost and a process ends.
+    pub fn nothing_wrong(&mut self, findings: &Findings) {
         self.none("POST that reached an app twice", &findings.doubled);
         self.none(
             "request to a release that was not to get it",

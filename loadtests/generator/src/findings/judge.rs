@@ -15,6 +15,7 @@ pub(super) fn judge(run: &Run, ledger: &Ledger, reigns: &Reigns) -> Findings {
     let mut findings = Findings {
         sent: run.records.len() as u64,
         unannounced_closes: run.closes.len() as u64,
+        unprocessed: run.unprocessed,
         ..Findings::default()
     };
     let arrivals = Arrivals::of(run, ledger);
@@ -68,6 +69,7 @@ impl Findings {
             Ending::App { .. } if arrived.is_empty() => self.unknown_to_app.push(record.number),
             Ending::App { release, status } => {
                 self.answered += 1;
+                count(&mut self.by_protocol, &record.protocol.to_string());
                 count(&mut self.by_release, release);
                 if !matches!(status, 200 | 101) {
                     *self.by_status.entry(*status).or_default() += 1;
@@ -159,12 +161,19 @@ impl Findings {
 
 /// Enough to look for it in logs and in the ledger.
 fn describe(record: &Record, arrived: &[&Arrival]) -> String {
-    let Record { number, kind, .. } = record;
+    let Record {
+        number,
+        kind,
+        protocol,
+        ..
+    } = record;
     let after = |from: Moment, to: Option<Moment>| to.map(|to| to.since(from));
     let sent = after(record.intended, record.sent);
     let took = after(record.intended, Some(record.ended));
     let releases: Vec<&str> = arrived.iter().map(|arrival| &*arrival.release).collect();
-    format!("{number} {kind:?}, sent after {sent:?}, lost after {took:?}, came to {releases:?}")
+    format!(
+        "{number} {kind:?} in {protocol}, sent after {sent:?}, lost after {took:?}, came to {releases:?}"
+    )
 }
 
 /// A held request.
@@ -227,7 +236,8 @@ fn count(counts: &mut BTreeMap<String, u64>, name: &str) {
 
 /// Whether the head of such a request is at the other side as soon as it is sent.
 fn tells_order(kind: Kind) -> bool {
-    !matches!(kind, Kind::Upload | Kind::Download)
+    use Kind::{Download, LargeDownload, LargeUpload, Upload};
+    !matches!(kind, Upload | Download | LargeUpload | LargeDownload)
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Clients that do not follow the schedule: idle ones that are watched, and slow ones. Each has one request at a time.
+//! Clients that do not follow the schedule: idle ones that are watched, slow ones, and those with much to send. Each has one request at a time.
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -15,6 +15,8 @@ use crate::run::{Ending, Kind, Loss};
 
 /// How long a watched connection rests between two requests.
 const REST_MS: std::ops::RangeInclusive<u64> = 100..=3_000;
+/// How often a request is tried again that was not sent, or not processed.
+const TRIES: usize = 3;
 /// How long a client waits after its connection failed.
 const RECOVERY_MS: std::ops::RangeInclusive<u64> = 20..=60;
 /// Slow clients send and read so many octets in so much time: about 50 KiB a second.
@@ -23,11 +25,20 @@ const PACE: Pace = Pace {
     pause: Duration::from_millis(20),
 };
 
+/// The same with some megabytes: about 2 MiB a second, so that it takes seconds.
+const LARGE_PACE: Pace = Pace {
+    octets: 16 << 10,
+    pause: Duration::from_millis(8),
+};
+
 /// A client that keeps a connection, uses it now and then, and notices when it is closed meanwhile.
 pub(crate) async fn watched(crowd: Rc<Crowd>) {
-    let mut kept = None;
+    let mut kept: Option<Connection> = None;
     while !crowd.is_over() {
-        let pending = crowd.begin(Kind::Watched, false, Moment::now());
+        let mut pending = crowd.begin(Kind::Watched, false, Moment::now());
+        if let Some(kept) = &kept {
+            pending.protocol = kept.protocol();
+        }
         kept = exchange(&crowd, pending, kept, None).await;
         match kept.take().and_then(Connection::rest) {
             Some(resting) => {
@@ -41,12 +52,21 @@ pub(crate) async fn watched(crowd: Rc<Crowd>) {
 
 /// A client with a bad line, which takes turns in sending and reading slowly.
 pub(crate) async fn slow(crowd: Rc<Crowd>) {
-    for kind in [Kind::Upload, Kind::Download].into_iter().cycle() {
+    by_turns(crowd, [Kind::Upload, Kind::Download], PACE).await;
+}
+
+/// A client that takes turns in sending and reading some megabytes.
+pub(crate) async fn large(crowd: Rc<Crowd>) {
+    by_turns(crowd, [Kind::LargeUpload, Kind::LargeDownload], LARGE_PACE).await;
+}
+
+async fn by_turns(crowd: Rc<Crowd>, kinds: [Kind; 2], pace: Pace) {
+    for kind in kinds.into_iter().cycle() {
         if crowd.is_over() {
             return;
         }
         let pending = crowd.begin(kind, true, Moment::now());
-        exchange(&crowd, pending, None, Some(PACE)).await;
+        exchange(&crowd, pending, None, Some(pace)).await;
         crowd.pause(RECOVERY_MS).await;
     }
 }
@@ -77,26 +97,28 @@ async fn try_exchange(
     kept: Option<Connection>,
     pace: Option<Pace>,
 ) -> Result<(Verdict, Connection), Loss> {
-    let (mut request, expected) = crowd.ask(pending).request(&crowd.template);
+    let ask = crowd.ask(pending);
+    let (mut request, expected) = ask.request(&crowd.template);
     let manner = Manner {
         pace,
-        upgrades: false,
+        ..pending.manner()
     };
-    let mut connection = match kept {
-        Some(connection) => connection,
-        None => crowd.pool.open(manner).await?,
-    };
-    pending.sending(&connection);
-    let mut sent = connection.send(request).await;
-    if let Err(Failed::Unsent(unsent)) = sent {
-        // The connection was closed while it rested, which is on record; the request deserves another one.
-        request = *unsent;
-        connection = crowd.pool.open(manner).await?;
-        sent = connection.send(request).await;
+    let mut kept = kept;
+    for _ in 0..TRIES {
+        let mut connection = match kept.take() {
+            Some(connection) => connection,
+            None => crowd.pool.open(manner).await?,
+        };
+        pending.sending(&connection);
+        match connection.send(request).await {
+            Ok(response) => {
+                return Ok((judge(response, &expected, &crowd.names).await, connection));
+            }
+            // The connection was closed while it rested, which is on record; the request deserves another one.
+            Err(Failed::Unsent(unsent)) => request = *unsent,
+            Err(Failed::Unprocessed) => request = crowd.again(&ask),
+            Err(Failed::Lost(loss)) => return Err(loss),
+        }
     }
-    match sent {
-        Ok(response) => Ok((judge(response, &expected, &crowd.names).await, connection)),
-        Err(Failed::Unsent(_)) => Err(Loss::Closed),
-        Err(Failed::Lost(loss)) => Err(loss),
-    }
+    Err(Loss::Closed)
 }

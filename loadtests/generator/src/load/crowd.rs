@@ -2,13 +2,14 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
+use std::io;
 use std::ops::RangeInclusive;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use http::HeaderMap;
+use http::{HeaderMap, Request};
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
@@ -16,11 +17,12 @@ use tokio::time::timeout;
 use super::connection::{Connection, Failed};
 use super::exchange::{Ask, judge, template};
 use super::names::Names;
+use super::outgoing::Outgoing;
 use super::plan::{Mix, Plan};
 use super::pool::{Manner, Pool};
 use super::tally::Tally;
 use crate::clock::Moment;
-use crate::run::{Ending, Kind, Loss, Record, Tunnel};
+use crate::run::{Ending, Kind, Loss, Protocol, Record, Tunnel};
 
 /// How often a request is tried again that was not sent.
 const TRIES: usize = 20;
@@ -38,6 +40,8 @@ pub(crate) struct Crowd {
     pub(crate) tunnels: RefCell<Vec<Tunnel>>,
     /// Scheduled requests that have not ended, by number.
     pub(crate) under_way: RefCell<BTreeMap<u64, UnderWay>>,
+    /// Streams that were sent again because they had not been processed.
+    pub(crate) unprocessed: Cell<u64>,
     tally: Arc<Tally>,
     records: RefCell<Vec<Record>>,
     next_number: Cell<u64>,
@@ -56,6 +60,7 @@ pub(crate) struct Pending {
     crowd: Rc<Crowd>,
     pub(crate) number: u64,
     kind: Kind,
+    pub(crate) protocol: Protocol,
     fresh: bool,
     intended: Moment,
     sent: Cell<Option<Moment>>,
@@ -68,9 +73,9 @@ impl Crowd {
         prefix: String,
         tally: Arc<Tally>,
         over: watch::Receiver<bool>,
-    ) -> Self {
-        Self {
-            pool: Pool::new(&plan),
+    ) -> io::Result<Self> {
+        Ok(Self {
+            pool: Pool::new(&plan)?,
             names: Names::default(),
             random: RefCell::new(fastrand::Rng::with_seed(plan.seed)),
             template: template(&plan.host),
@@ -81,9 +86,10 @@ impl Crowd {
             mix: Cell::new(plan.mix),
             plan,
             prefix,
+            unprocessed: Cell::default(),
             tally,
             over,
-        }
+        })
     }
 
     /// A request begins, or should have, at `intended`.
@@ -95,10 +101,22 @@ impl Crowd {
             crowd: self.clone(),
             number,
             kind,
+            protocol: self.protocol(kind),
             fresh,
             intended,
             sent: Cell::default(),
             ending: None,
+        }
+    }
+
+    /// What the next client speaks.
+    fn protocol(&self, kind: Kind) -> Protocol {
+        let Mix { http2, tls, .. } = self.mix.get();
+        let mut random = self.random.borrow_mut();
+        let mut lot = |share: f64| share > 0.0 && random.f64() < share;
+        Protocol {
+            http2: kind != Kind::Tunnel && lot(http2),
+            tls: self.plan.secure.is_some() && lot(tls),
         }
     }
 
@@ -113,6 +131,8 @@ impl Crowd {
             }
             Kind::Upload => (random.usize(16 << 10..=64 << 10), random.bool()),
             Kind::Download => (random.usize(16 << 10..=64 << 10), false),
+            Kind::LargeUpload => (random.usize(2 << 20..=6 << 20), random.bool()),
+            Kind::LargeDownload => (random.usize(2 << 20..=6 << 20), false),
             Kind::Watched => (64, false),
             Kind::Get | Kind::Slow | Kind::Streamed => (within(&mut random, &plan.download), false),
             Kind::Tunnel => (0, false),
@@ -135,9 +155,10 @@ impl Crowd {
 
     async fn ending_of(&self, pending: &Pending) -> Ending {
         let _place = self.pool.place().await;
-        let (mut request, expected) = self.ask(pending).request(&self.template);
+        let ask = self.ask(pending);
+        let (mut request, expected) = ask.request(&self.template);
         for _ in 0..TRIES {
-            let mut connection = match self.connection(pending.fresh).await {
+            let mut connection = match self.connection(pending).await {
                 Ok(connection) => connection,
                 Err(loss) => return Ending::Lost(loss),
             };
@@ -151,18 +172,25 @@ impl Crowd {
                     return verdict.ending;
                 }
                 Err(Failed::Unsent(unsent)) => request = *unsent,
+                Err(Failed::Unprocessed) => request = self.again(&ask),
                 Err(Failed::Lost(loss)) => return Ending::Lost(loss),
             }
         }
         Ending::Lost(Loss::Closed)
     }
 
-    async fn connection(&self, fresh: bool) -> Result<Connection, Loss> {
-        if fresh {
-            self.pool.open(Manner::default()).await
+    async fn connection(&self, pending: &Pending) -> Result<Connection, Loss> {
+        if pending.fresh {
+            self.pool.open(pending.manner()).await
         } else {
-            self.pool.kept().await
+            self.pool.kept(pending.protocol).await
         }
+    }
+
+    /// The same request, of which the other side has processed nothing.
+    pub(crate) fn again(&self, ask: &Ask) -> Request<Outgoing> {
+        self.unprocessed.set(self.unprocessed.get() + 1);
+        ask.request(&self.template).0
     }
 
     /// Makes clients leave whose requests are under way, those who have waited longest first; every second one with a
@@ -215,7 +243,15 @@ impl Pending {
     pub(crate) fn sending(&self, connection: &Connection) {
         self.sent.set(Some(Moment::now()));
         if let Some(under_way) = self.crowd.under_way.borrow_mut().get_mut(&self.number) {
-            under_way.abrupt = Some(connection.abrupt());
+            under_way.abrupt = Some(connection.abrupt().unwrap_or_default());
+        }
+    }
+
+    /// How its connection is to be.
+    pub(crate) fn manner(&self) -> Manner {
+        Manner {
+            protocol: self.protocol,
+            ..Manner::default()
         }
     }
 
@@ -232,6 +268,7 @@ impl Drop for Pending {
         let record = Record {
             number: self.number,
             kind: self.kind,
+            protocol: self.protocol,
             fresh: self.fresh,
             intended: self.intended,
             sent: self.sent.get(),

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 
-use super::companions::{slow, watched};
+use super::companions::{large, slow, watched};
 use super::crowd::{Crowd, UnderWay};
 use super::metronome::{Beats, Metronome};
 use super::plan::{Mix, Plan};
@@ -74,6 +74,9 @@ fn companions(crowd: &Rc<Crowd>, running: &mut JoinSet<()>) {
     }
     for _ in 0..crowd.plan.slow_clients {
         running.spawn_local(slow(crowd.clone()));
+    }
+    for _ in 0..crowd.plan.large_clients {
+        running.spawn_local(large(crowd.clone()));
     }
     for _ in 0..crowd.plan.tunnels {
         running.spawn_local(tunnel(crowd.clone()));

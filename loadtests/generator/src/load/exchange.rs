@@ -54,8 +54,10 @@ impl Ask {
             size, slowness_ms, ..
         } = self;
         match self.kind {
-            Kind::Get | Kind::Watched | Kind::Download => (Method::GET, format!("/?size={size}")),
-            Kind::Post | Kind::Upload => (Method::POST, "/".to_owned()),
+            Kind::Get | Kind::Watched | Kind::Download | Kind::LargeDownload => {
+                (Method::GET, format!("/?size={size}"))
+            }
+            Kind::Post | Kind::Upload | Kind::LargeUpload => (Method::POST, "/".to_owned()),
             Kind::Slow => (Method::GET, format!("/slow?ms={slowness_ms}&size={size}")),
             Kind::Streamed => (Method::GET, format!("/stream?ms={slowness_ms}&size={size}")),
             Kind::Tunnel => (Method::GET, "/ws".to_owned()),

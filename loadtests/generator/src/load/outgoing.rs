@@ -7,21 +7,29 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
-/// Octets in a chunk of a body whose length is not told.
+/// Octets in a chunk of a body whose length is not told; and of one that is large.
 const CHUNK: usize = 1500;
+const LARGE_CHUNK: usize = 32 << 10;
+const LARGE: usize = 1 << 20;
 
 /// A request's body: with its length told, or chunked.
 #[derive(Debug)]
 pub(crate) struct Outgoing {
     left: Bytes,
-    chunked: bool,
+    /// Octets in a chunk, if there are chunks.
+    chunk: Option<usize>,
 }
 
 impl Outgoing {
     pub(crate) fn new(body: Bytes, chunked: bool) -> Self {
+        let chunk = if body.len() < LARGE {
+            CHUNK
+        } else {
+            LARGE_CHUNK
+        };
         Self {
             left: body,
-            chunked,
+            chunk: chunked.then_some(chunk),
         }
     }
 
@@ -41,21 +49,20 @@ impl Body for Outgoing {
         if self.left.is_empty() {
             return Poll::Ready(None);
         }
-        let most = if self.chunked { CHUNK } else { usize::MAX };
+        let most = self.chunk.unwrap_or(usize::MAX);
         let len = most.min(self.left.len());
         let data = self.left.split_to(len);
         Poll::Ready(Some(Ok(Frame::data(data))))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.left.is_empty() && !self.chunked
+        self.left.is_empty() && self.chunk.is_none()
     }
 
     fn size_hint(&self) -> SizeHint {
-        if self.chunked {
-            SizeHint::default()
-        } else {
-            SizeHint::with_exact(self.left.len() as u64)
+        match self.chunk {
+            Some(_) => SizeHint::default(),
+            None => SizeHint::with_exact(self.left.len() as u64),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// What load there is to be. [`Plan::at`] is a mixed one that finds faults; change what should be otherwise.
@@ -9,6 +10,8 @@ use std::time::Duration;
 pub struct Plan {
     /// Where to connect.
     pub target: SocketAddr,
+    /// Where to connect with TLS; none: nobody does.
+    pub secure: Option<Secure>,
     /// The field `Host`.
     pub host: String,
     /// Requests a second that start by the schedule.
@@ -29,14 +32,29 @@ pub struct Plan {
     pub watched: usize,
     /// Clients that send or read a few octets at a time.
     pub slow_clients: usize,
-    /// WebSocket tunnels.
+    /// Clients that send or read some megabytes at a time, within seconds.
+    pub large_clients: usize,
+    /// WebSocket tunnels, over HTTP/1.1.
     pub tunnels: usize,
+    /// How long a client keeps a tunnel, in milliseconds; none: until the load is over.
+    pub tunnel_life: Option<RangeInclusive<u64>>,
     /// Connections at once, for scheduled requests; at least 1.
     pub max_connections: usize,
     /// How many addresses of 127.0.0.0/8 the clients come from, from 127.0.0.1 up: 1 to 250. For a target on loopback.
     pub sources: u8,
     /// How long a client waits for its whole answer.
     pub timeout: Duration,
+}
+
+/// Where to connect with TLS.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Secure {
+    /// Where it listens.
+    pub target: SocketAddr,
+    /// The name in its certificate.
+    pub name: String,
+    /// PEM of the authority that clients trust.
+    pub authority: PathBuf,
 }
 
 /// Shares, from 0 to 1.
@@ -52,6 +70,10 @@ pub struct Mix {
     pub streamed: f64,
     /// Requests on a connection of their own.
     pub fresh: f64,
+    /// HTTP/2, of the scheduled requests and of the other clients.
+    pub http2: f64,
+    /// TLS, of the same.
+    pub tls: f64,
 }
 
 impl Plan {
@@ -60,6 +82,7 @@ impl Plan {
     pub fn at(target: SocketAddr) -> Self {
         Self {
             target,
+            secure: None,
             host: target.to_string(),
             rate: 500.0,
             duration: None,
@@ -70,7 +93,9 @@ impl Plan {
             slowness: Duration::from_millis(200),
             watched: 20,
             slow_clients: 0,
+            large_clients: 0,
             tunnels: 0,
+            tunnel_life: None,
             max_connections: 8_000,
             sources: 1,
             timeout: Duration::from_secs(60),
@@ -86,6 +111,8 @@ impl Default for Mix {
             slow: 0.01,
             streamed: 0.01,
             fresh: 0.2,
+            http2: 0.0,
+            tls: 0.0,
         }
     }
 }
@@ -98,5 +125,7 @@ impl Mix {
         slow: 0.0,
         streamed: 0.0,
         fresh: 0.0,
+        http2: 0.0,
+        tls: 0.0,
     };
 }

@@ -61,8 +61,8 @@ struct Opened {
 
 async fn open(crowd: &Crowd, pending: &Pending) -> Result<Opened, Ending> {
     let manner = Manner {
-        pace: None,
         upgrades: true,
+        ..pending.manner()
     };
     let connection = crowd.pool.open(manner).await;
     let mut connection = connection.map_err(Ending::Lost)?;
@@ -73,7 +73,7 @@ async fn open(crowd: &Crowd, pending: &Pending) -> Result<Opened, Ending> {
     pending.sending(&connection);
     let response = match connection.send(request).await {
         Ok(response) => response,
-        Err(Failed::Unsent(_)) => return Err(Ending::Lost(Loss::Closed)),
+        Err(Failed::Unsent(_) | Failed::Unprocessed) => return Err(Ending::Lost(Loss::Closed)),
         Err(Failed::Lost(loss)) => return Err(Ending::Lost(loss)),
     };
     if response.status() != StatusCode::SWITCHING_PROTOCOLS {
@@ -134,7 +134,8 @@ async fn talk(crowd: &Crowd, number: u64, mut stream: Stream) -> Tunnel {
         slowest_echo: Duration::ZERO,
         end: TunnelEnd::ByClient,
     };
-    while !crowd.is_over() {
+    let life = crowd.tunnel_life();
+    while !crowd.is_over() && Moment::now().since(now) < life {
         if let Err(end) = silence(crowd, &mut stream).await {
             tunnel.end = end;
             break;
@@ -152,6 +153,15 @@ async fn talk(crowd: &Crowd, number: u64, mut stream: Stream) -> Tunnel {
     }
     tunnel.ended = Moment::now();
     tunnel
+}
+
+impl Crowd {
+    fn tunnel_life(&self) -> Duration {
+        let life = self.plan.tunnel_life.clone();
+        life.map_or(Duration::MAX, |ms| {
+            Duration::from_millis(self.random.borrow_mut().u64(ms))
+        })
+    }
 }
 
 /// A while in which nothing must come.

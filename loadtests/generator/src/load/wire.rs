@@ -14,7 +14,7 @@ use tokio::time::{Sleep, sleep};
 /// A few octets at a time, with pauses between.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Pace {
-    /// At most 4,096.
+    /// At most 16 KiB.
     pub(crate) octets: usize,
     pub(crate) pause: Duration,
 }
@@ -31,6 +31,8 @@ pub(crate) struct Wire {
 /// Lets a few octets through at a time.
 struct Turnstile {
     pace: Pace,
+    /// So many more may pass before the next pause.
+    left: usize,
     open: Pin<Box<Sleep>>,
 }
 
@@ -48,17 +50,24 @@ impl Wire {
 impl Turnstile {
     fn new(pace: Pace) -> Self {
         let open = Box::pin(sleep(Duration::ZERO));
-        Self { pace, open }
+        let left = 0;
+        Self { pace, left, open }
     }
 
     /// How many octets may pass now.
     fn poll_open(&mut self, cx: &mut Context<'_>) -> Poll<usize> {
-        ready!(self.open.as_mut().poll(cx));
-        Poll::Ready(self.pace.octets)
+        if self.left == 0 {
+            ready!(self.open.as_mut().poll(cx));
+            self.left = self.pace.octets;
+        }
+        Poll::Ready(self.left)
     }
 
-    fn passed(&mut self) {
-        self.open.set(sleep(self.pace.pause));
+    fn passed(&mut self, octets: usize) {
+        self.left = self.left.saturating_sub(octets);
+        if self.left == 0 {
+            self.open.set(sleep(self.pace.pause));
+        }
     }
 }
 
@@ -82,11 +91,11 @@ impl AsyncRead for Wire {
             return Pin::new(&mut this.stream).poll_read(cx, buf);
         };
         let most = ready!(turnstile.poll_open(cx));
-        let mut octets = [0; 4096];
+        let mut octets = [0; 16 << 10];
         let most = most.min(octets.len()).min(buf.remaining());
         let mut few = ReadBuf::new(&mut octets[..most]);
         ready!(Pin::new(&mut this.stream).poll_read(cx, &mut few))?;
-        turnstile.passed();
+        turnstile.passed(few.filled().len());
         buf.put_slice(few.filled());
         Poll::Ready(Ok(()))
     }
@@ -104,7 +113,7 @@ impl AsyncWrite for Wire {
         };
         let most = ready!(turnstile.poll_open(cx)).min(buf.len());
         let written = ready!(Pin::new(&mut this.stream).poll_write(cx, &buf[..most]))?;
-        turnstile.passed();
+        turnstile.passed(written);
         Poll::Ready(Ok(written))
     }
 

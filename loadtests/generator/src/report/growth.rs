@@ -1,5 +1,5 @@
 //! How figures grow with a number: a picture with both axes by powers of ten, so that what grows in proportion is a line
-//! that rises one decade a decade.
+//! that rises one decade a decade; or with time, both axes from zero, so that what does not grow is level.
 
 use std::fmt::Write as _;
 
@@ -18,6 +18,8 @@ pub struct Growth {
     pub heading: String,
     /// In which unit, and with what.
     pub words: String,
+    /// Whether the number is the second of the run.
+    pub over_time: bool,
     /// The things that are compared, at most six.
     pub lines: Vec<Line>,
 }
@@ -37,7 +39,16 @@ impl Growth {
         Self {
             heading: heading.into(),
             words: words.into(),
+            over_time: false,
             lines: Vec::new(),
+        }
+    }
+
+    /// Nothing yet, of figures by second.
+    pub fn over_time(heading: impl Into<String>, words: impl Into<String>) -> Self {
+        Self {
+            over_time: true,
+            ..Self::new(heading, words)
         }
     }
 
@@ -65,8 +76,9 @@ pub(super) fn sections(growths: &[Growth]) -> String {
 
 fn section(growth: &Growth) -> Option<String> {
     let all = || growth.lines.iter().flat_map(|line| &line.points);
-    let across = around(all().map(|(x, _)| *x))?;
-    let up = around(all().map(|(_, y)| *y))?;
+    let scale = if growth.over_time { from_zero } else { around };
+    let across = scale(&mut all().map(|(x, _)| *x))?;
+    let up = scale(&mut all().map(|(_, y)| *y))?;
     let title = format!("{}, {}", growth.heading, growth.words);
     let mut chart = Chart::new(&title, across, up, 260.0, false);
     chart.y_axis(number);
@@ -92,9 +104,17 @@ fn section(growth: &Growth) -> Option<String> {
 }
 
 /// A scale that has them all.
-fn around(values: impl Iterator<Item = f64> + Clone) -> Option<Scale> {
-    let (low, high) = (values.clone().reduce(f64::min)?, values.reduce(f64::max)?);
+fn around(values: &mut dyn Iterator<Item = f64>) -> Option<Scale> {
+    let first = values.next()?;
+    let (low, high) = values.fold((first, first), |(low, high), value| {
+        (f64::min(low, value), f64::max(high, value))
+    });
     Some(Scale::decades(low, high))
+}
+
+/// The same from zero on, with a little room.
+fn from_zero(values: &mut dyn Iterator<Item = f64>) -> Option<Scale> {
+    Some(Scale::linear(values.reduce(f64::max)? * 1.08))
 }
 
 fn number(value: f64) -> String {
@@ -116,6 +136,15 @@ mod tests {
         let square = exponent(&[(10.0, 1.0), (20.0, 4.0)]).unwrap();
         assert!((square - 2.0).abs() < 1e-9);
         assert_eq!(exponent(&[(10.0, 1.0)]), None);
+    }
+
+    #[test]
+    fn what_is_level_over_time_is_drawn_level_and_from_zero() {
+        let mut growth = Growth::over_time("Memory", "MiB");
+        growth.line("daemon", vec![(0.0, 30.0), (600.0, 30.0)]);
+        let drawn = sections(&[growth]);
+        let points = drawn.split("<p").filter(|it| it.contains("p50"));
+        assert!(points.count() > 0 && drawn.contains("600"), "{drawn}");
     }
 
     #[test]

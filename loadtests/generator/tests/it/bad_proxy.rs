@@ -65,7 +65,7 @@ pub(crate) struct BadProxy {
     held: Mutex<Option<Vec<oneshot::Sender<()>>>>,
 }
 
-type Answer = Response<BoxBody<Bytes, Broken>>;
+pub(crate) type Answer = Response<BoxBody<Bytes, Broken>>;
 
 #[derive(Debug, thiserror::Error)]
 #[error("on purpose")]
@@ -172,11 +172,11 @@ impl BadProxy {
                 return Ok(forged(&head, last));
             }
             Fault::Twice => {
-                self.forward(&head, body.clone()).await?;
+                forward(self.app, &head, body.clone()).await?;
             }
             _ => {}
         }
-        let mut answer = self.forward(&head, body).await?;
+        let mut answer = forward(self.app, &head, body).await?;
         match fault {
             Fault::RefusesWhatItSent => Ok(hold_full()),
             Fault::ChangedAnswer => {
@@ -190,24 +190,27 @@ impl BadProxy {
             }
         }
     }
+}
 
-    async fn forward(
-        &self,
-        head: &http::request::Parts,
-        body: Bytes,
-    ) -> Result<Response<Bytes>, Broken> {
-        let stream = TcpStream::connect(self.app).await.map_err(|_| Broken)?;
-        let handshake = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await;
-        let (mut sender, connection) = handshake.map_err(|_| Broken)?;
-        tokio::spawn(connection);
-        let mut request = Request::from_parts(head.clone(), Full::new(body));
-        request.headers_mut().remove("transfer-encoding");
-        let answer = sender.send_request(request).await.map_err(|_| Broken)?;
-        let (mut head, body) = answer.into_parts();
-        head.headers.remove("transfer-encoding");
-        let body = body.collect().await.map_err(|_| Broken)?.to_bytes();
-        Ok(Response::from_parts(head, body))
-    }
+/// Sends a request on to the app, on a connection of its own, and reads the whole answer.
+pub(crate) async fn forward(
+    app: SocketAddr,
+    head: &http::request::Parts,
+    body: Bytes,
+) -> Result<Response<Bytes>, Broken> {
+    let stream = TcpStream::connect(app).await.map_err(|_| Broken)?;
+    let handshake = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await;
+    let (mut sender, connection) = handshake.map_err(|_| Broken)?;
+    tokio::spawn(connection);
+    let mut request = Request::from_parts(head.clone(), Full::new(body));
+    *request.version_mut() = http::Version::HTTP_11;
+    request.headers_mut().remove("transfer-encoding");
+    let answer = sender.send_request(request).await.map_err(|_| Broken)?;
+    let (mut head, body) = answer.into_parts();
+    head.version = http::Version::HTTP_11;
+    head.headers.remove("transfer-encoding");
+    let body = body.collect().await.map_err(|_| Broken)?.to_bytes();
+    Ok(Response::from_parts(head, body))
 }
 
 /// An answer that looks like the app's.
@@ -235,7 +238,7 @@ fn changed(octets: &Bytes) -> Bytes {
     changed.into()
 }
 
-fn whole(answer: Response<Bytes>) -> Answer {
+pub(crate) fn whole(answer: Response<Bytes>) -> Answer {
     answer.map(|body| {
         Full::new(body)
             .map_err(|never: Infallible| match never {})
@@ -244,7 +247,7 @@ fn whole(answer: Response<Bytes>) -> Answer {
 }
 
 /// The first half of the body, and when that has been written, an error.
-fn half(answer: Response<Bytes>) -> Answer {
+pub(crate) fn half(answer: Response<Bytes>) -> Answer {
     answer.map(|body| {
         let first = Some(body.slice(..body.len() / 2));
         let wait = Box::pin(sleep(Duration::from_millis(20)));

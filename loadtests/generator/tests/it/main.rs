@@ -10,6 +10,7 @@ mod app;
 mod bad_proxy;
 mod direct;
 mod faults;
+mod http2;
 mod report;
 mod stage;
 mod toxic;

@@ -20,6 +20,9 @@ pub(crate) struct Cli {
     /// How long the load lasts at least, in seconds [default: what the scenario needs]
     #[arg(long, value_name = "N")]
     seconds: Option<u64>,
+    /// The same in minutes
+    #[arg(long, value_name = "N", conflicts_with = "seconds")]
+    minutes: Option<u64>,
     /// Requests a second [default: the scenario's]
     #[arg(long, value_name = "R")]
     rate: Option<f64>,
@@ -71,6 +74,8 @@ enum What {
     SlowClients,
     /// Promotes with WebSockets open
     Websocket,
+    /// All of it at random, for ten minutes or as long as is said
+    Soak,
     /// Up to 100,000 requests held at once, over each protocol, and let go
     Held,
     /// What a promote costs, with 1 to 5,000 apps and 1 or 100 instances
@@ -130,6 +135,7 @@ impl Cli {
             What::Upgrades => Scenario::Upgrades,
             What::SlowClients => Scenario::SlowClients,
             What::Websocket => Scenario::Websocket,
+            What::Soak => Scenario::Soak,
             What::Held => Scenario::Held,
             What::PromoteCost => Scenario::PromoteCost,
             What::SwapLatency => Scenario::SwapLatency,
@@ -140,7 +146,7 @@ impl Cli {
 
     pub(crate) fn options(&self, scenario: Scenario) -> Options {
         let mut options = Options {
-            seconds: self.seconds,
+            seconds: self.seconds.or(self.minutes.map(|it| it * 60)),
             rate: self.rate,
             seed: self.seed.unwrap_or_else(|| fastrand::u64(..)),
             count: self.count,
@@ -150,7 +156,7 @@ impl Cli {
             keep: self.keep.as_ref().map(|it| it.join(scenario.to_string())),
         };
         if self.what == What::AllShort {
-            options.seconds.get_or_insert(4);
+            options.seconds.get_or_insert(scenario.small_seconds());
             options.rate.get_or_insert(200.0);
             options.count.get_or_insert(scenario.small_count());
         }
@@ -178,7 +184,7 @@ mod tests {
     #[test]
     fn all_short_is_every_scenario_in_small() {
         let cli = Cli::try_parse_from(["loadtests", "all-short", "--rate", "50"]).unwrap();
-        assert_eq!(cli.scenarios().len(), 10);
+        assert_eq!(cli.scenarios().len(), 11);
         let options = cli.options(Scenario::ThousandSwaps);
         assert_eq!((options.count, options.rate), (Some(20), Some(50.0)));
     }

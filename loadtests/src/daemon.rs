@@ -35,7 +35,7 @@ pub(crate) struct Daemon {
 pub(crate) struct Setting {
     /// Lines below `[[listen]]`.
     pub(crate) listen: String,
-    /// The tables of the apps.
+    /// The tables of the apps, and of more listeners.
     pub(crate) apps: String,
     /// The only core that it may use.
     pub(crate) core: Option<usize>,
@@ -119,7 +119,12 @@ impl Daemon {
 
     /// What it takes now.
     pub(crate) fn figures(&self) -> Result<Figures, Trouble> {
-        Figures::of(self.successor.or(self.child.id()).unwrap_or_default())
+        Figures::of(self.pid())
+    }
+
+    /// Its process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.successor.or(self.child.id()).unwrap_or_default()
     }
 
     /// From now on this process is the daemon.

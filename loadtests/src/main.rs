@@ -10,6 +10,7 @@ mod daemon;
 mod figures;
 mod hidden;
 mod lean;
+mod mixed;
 mod real;
 mod scenario;
 mod stage;

@@ -13,6 +13,7 @@ mod real_app;
 mod real_clients;
 mod receipts;
 mod slow_clients;
+mod soak;
 mod swap_latency;
 mod thousand_swaps;
 mod upgrades;
@@ -37,6 +38,7 @@ pub(crate) enum Scenario {
     ThousandSwaps,
     Upgrades,
     SlowClients,
+    Soak,
     Websocket,
     RealApp(Kind),
     RealClients,
@@ -49,7 +51,7 @@ pub(crate) enum Scenario {
 
 impl Scenario {
     /// All that need nothing but this binary.
-    pub(crate) const ALL: [Self; 10] = [
+    pub(crate) const ALL: [Self; 11] = [
         Self::Overlap,
         Self::Hold,
         Self::Down,
@@ -60,6 +62,7 @@ impl Scenario {
         Self::ThousandSwaps,
         Self::Upgrades,
         Self::Held,
+        Self::Soak,
     ];
 
     /// What is tried, in a sentence.
@@ -84,6 +87,9 @@ impl Scenario {
             }
             Self::SlowClients => {
                 "promotes with either strategy among clients that send and read slowly"
+            }
+            Self::Soak => {
+                "everything that may be done and happen, at random, one after the other, under the mixed crowd"
             }
             Self::Websocket => "promotes with either strategy while WebSockets are open",
             Self::Attacks => "thirteen attacks, one after the other, while honest clients go on",
@@ -119,12 +125,21 @@ impl Scenario {
             | Self::Down
             | Self::NeverReady
             | Self::SlowClients
+            | Self::Soak
             | Self::Websocket
             | Self::RealApp(_)
             | Self::RealClients
             | Self::Attacks
             | Self::SwapLatency
             | Self::Burst => 0,
+        }
+    }
+
+    /// Its `--seconds` when it is to be short.
+    pub(crate) fn small_seconds(self) -> u64 {
+        match self {
+            Self::Soak => 20,
+            _ => 4,
         }
     }
 
@@ -139,6 +154,7 @@ impl Scenario {
             Self::ThousandSwaps => thousand_swaps::play(options).await,
             Self::Upgrades => upgrades::play(options).await,
             Self::SlowClients => slow_clients::play(options).await,
+            Self::Soak => soak::play(options).await,
             Self::Websocket => websocket::play(options).await,
             Self::RealApp(kind) => real_app::play(options, kind).await,
             Self::RealClients => real_clients::play(options).await,
@@ -162,6 +178,7 @@ impl fmt::Display for Scenario {
             Self::ThousandSwaps => "thousand-swaps",
             Self::Upgrades => "upgrades",
             Self::SlowClients => "slow-clients",
+            Self::Soak => "soak",
             Self::Websocket => "websocket",
             Self::RealApp(kind) => return write!(f, "real-{kind}"),
             Self::RealClients => "real-clients",

@@ -95,13 +95,21 @@ impl Stage {
         hold: &str,
         timeouts: &str,
     ) -> Result<Self, Trouble> {
+        Self::with(place, options, &Setting::web(first, hold, timeouts)).await
+    }
+
+    /// The same with another configuration.
+    pub(crate) async fn with(
+        place: Place,
+        options: &Options,
+        setting: &Setting,
+    ) -> Result<Self, Trouble> {
         let swapctl = Swapctl {
             program: options.swapctl.clone(),
             socket: place.path().join("control.sock"),
         };
-        let setting = Setting::web(first, hold, timeouts);
         let holdfast = options.holdfast.as_deref();
-        let daemon = Daemon::start(holdfast, place.path(), &setting, &swapctl).await?;
+        let daemon = Daemon::start(holdfast, place.path(), setting, &swapctl).await?;
         let mut reigns = Reigns::default();
         reigns.begin_at("v1", Moment::default());
         Ok(Self {
@@ -210,7 +218,8 @@ pub(crate) struct Promoted {
     pub(crate) began: Moment,
 }
 
-async fn start(command: AppCommand) -> Result<App, Trouble> {
+/// An app that listens.
+pub(crate) async fn start(command: AppCommand) -> Result<App, Trouble> {
     let mut app = command.start().await?;
     app.listening(APP_TIMEOUT).await?;
     Ok(app)

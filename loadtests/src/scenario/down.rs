@@ -79,11 +79,9 @@ pub(super) fn judge(stage: &mut Stage, seen: &Seen, gone: &[Moment]) {
         .iter()
         .filter(|it| has_failed(it))
         .collect();
-    let inexcusable = failed.iter().filter(|it| !is_excused(it, gone));
-    let inexcusable: Vec<String> = inexcusable.map(|it| describe(it)).collect();
     verdict.none(
         "other failure than of POSTs and answers under way",
-        &inexcusable,
+        &inexcusable(seen, gone),
     );
     let at_risk = seen.run.records.iter().filter(|it| is_at_risk(it, gone));
     let at_risk = at_risk.count();
@@ -106,6 +104,13 @@ pub(super) fn judge(stage: &mut Stage, seen: &Seen, gone: &[Moment]) {
     );
 }
 
+/// What failed, and no app that went at these moments took it with it.
+pub(super) fn inexcusable(seen: &Seen, gone: &[Moment]) -> Vec<String> {
+    let failed = seen.run.records.iter().filter(|it| has_failed(it));
+    let inexcusable = failed.filter(|it| !is_excused(it, gone));
+    inexcusable.map(describe).collect()
+}
+
 fn has_failed(record: &Record) -> bool {
     match record.ending {
         Ending::App { .. } | Ending::Left => false,
@@ -115,14 +120,12 @@ fn has_failed(record: &Record) -> bool {
 
 /// Answers that had begun, and requests that must not be sent twice and may have been under way, may fail.
 fn is_excused(record: &Record, gone: &[Moment]) -> bool {
-    if record.ending == Ending::Lost(Loss::Truncated) {
-        return true;
-    }
     let under_way = |gone: &Moment| {
         let sent_before = record.sent.is_some_and(|sent| sent <= *gone + AFTER);
         sent_before && record.ended >= *gone
     };
-    !record.kind.is_idempotent() && gone.iter().any(under_way)
+    let had_begun = record.ending == Ending::Lost(Loss::Truncated);
+    (had_begun || !record.kind.is_idempotent()) && gone.iter().any(under_way)
 }
 
 /// Whether it was with the app when that went. A busy machine has more of them than an idle one.
@@ -136,8 +139,11 @@ fn describe(record: &Record) -> String {
     let Record {
         number,
         kind,
+        protocol,
+        sent,
+        ended,
         ending,
         ..
     } = record;
-    format!("{number} {kind:?} {ending:?}")
+    format!("{number} {kind:?} in {protocol}, sent {sent:?}, ended {ended:?}: {ending:?}")
 }

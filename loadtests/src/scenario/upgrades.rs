@@ -7,9 +7,11 @@ use holdfast_control::wire::Upgraded;
 use holdfast_load::load::Load;
 use holdfast_load::report::Report;
 use holdfast_load::run::TunnelEnd;
+use holdfast_load::verdict::Verdict;
 
 use super::Scenario;
 use crate::cli::Options;
+use crate::mixed;
 use crate::stage::{Opening, Seen, Stage, steady};
 use crate::trouble::Trouble;
 
@@ -17,23 +19,18 @@ const UPGRADES: usize = 100;
 const RATE: f64 = 500.0;
 /// Of the requests, on connections of their own: two hundred connects a second.
 const FRESH: f64 = 0.4;
-const TUNNELS: usize = 10;
-const SLOW_CLIENTS: usize = 10;
 /// An idle connection is kept so long by a process that ends.
 const IDLE: Duration = Duration::from_secs(5);
 /// Clients and the daemon look at the clock at different moments.
 const GRAIN: Duration = Duration::from_millis(250);
 
 pub(super) async fn play(options: &Options) -> Result<Report, Trouble> {
+    let (opening, site) = mixed::open(options, "", "").await?;
     let Opening {
         mut stage,
         app: _app,
-    } = Stage::open(options, "", "").await?;
-    let mut plan = stage.plan(RATE);
-    plan.mix.fresh = FRESH;
-    plan.tunnels = TUNNELS;
-    plan.slow_clients = SLOW_CLIENTS;
-    let load = Load::start(plan)?;
+    } = opening;
+    let load = Load::start(site.plan(&stage, RATE, FRESH))?;
     steady(options.seconds(2) / 2).await;
     let upgrades = options.count.unwrap_or(UPGRADES);
     let (mut processes, mut slowest) = (BTreeSet::new(), Duration::ZERO);
@@ -63,12 +60,12 @@ pub(super) async fn play(options: &Options) -> Result<Report, Trouble> {
         slowest < Duration::from_secs(10),
     );
     judge(&mut stage, &seen);
+    mixed::was_mixed(&mut stage, &seen);
     Ok(stage.report(Scenario::Upgrades, seen))
 }
 
-fn judge(stage: &mut Stage, seen: &Seen) {
-    let verdict = &mut stage.verdict;
-    verdict.nothing_lost_but_idle(&seen.findings);
+/// A process that ends closes what nobody uses, and nothing that somebody has just used.
+pub(super) fn closes(verdict: &mut Verdict, seen: &Seen) {
     let closes = &seen.run.closes;
     let soonest = closes.iter().map(|it| it.idle).min();
     verdict.must(
@@ -76,6 +73,12 @@ fn judge(stage: &mut Stage, seen: &Seen) {
         format!("{} closed, the soonest after {soonest:?}", closes.len()),
         soonest.is_none_or(|idle| idle + GRAIN >= IDLE),
     );
+}
+
+fn judge(stage: &mut Stage, seen: &Seen) {
+    let verdict = &mut stage.verdict;
+    verdict.nothing_lost_but_idle(&seen.findings);
+    closes(verdict, seen);
     let ends = &seen.findings.tunnels;
     let count = |end| ends.get(&end).copied().unwrap_or(0);
     verdict.must(

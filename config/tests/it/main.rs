@@ -8,6 +8,7 @@ mod guide;
 mod mutations;
 mod names;
 mod sound;
+mod unit;
 
 use std::path::PathBuf;
 

@@ -1,0 +1,74 @@
+//! The unit for systemd is one that systemd understands, and that gives the daemon no more than it needs.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use crate::folder;
+
+/// In tenths, as `--threshold` has it: what README.md beside the unit says.
+const EXPOSURE_MAX: &str = "15";
+
+/// Whether it is installed. If not, says that the test was skipped, which `HOLDFAST_TEST_ALL=1` does not allow.
+fn is_installed() -> bool {
+    let installed = Command::new("systemd-analyze")
+        .arg("--version")
+        .output()
+        .is_ok();
+    if !installed {
+        let all = std::env::var_os("HOLDFAST_TEST_ALL").is_some_and(|all| all == "1");
+        assert!(!all, "no systemd-analyze; Debian: apt-get install systemd");
+        println!("skipped: no systemd-analyze");
+    }
+    installed
+}
+
+/// The unit, with another program in the place of ours, which has to be executable.
+fn unit(directory: &Path, change: impl FnOnce(String) -> String) -> std::path::PathBuf {
+    let text = std::fs::read_to_string(folder("systemd").join("holdfast.service")).unwrap();
+    let text = change(text.replace("/usr/local/bin/holdfast", "/bin/true"));
+    let path = directory.join("holdfast.service");
+    std::fs::write(&path, text).unwrap();
+    path
+}
+
+fn analyze(arguments: &[&str], unit: &Path) -> Output {
+    let mut command = Command::new("systemd-analyze");
+    command.args(arguments).arg(unit).output().unwrap()
+}
+
+fn said(output: &Output) -> String {
+    let text = |octets| String::from_utf8_lossy(octets).into_owned();
+    text(&output.stdout) + &text(&output.stderr)
+}
+
+#[test]
+fn systemd_finds_nothing_wrong_with_the_unit() {
+    if !is_installed() {
+        return;
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let verify = ["verify", "--man=no"];
+    let sound = analyze(&verify, &unit(directory.path(), |text| text));
+    assert!(sound.status.success(), "{}", said(&sound));
+    assert_eq!(said(&sound), "");
+    let misspelled = unit(directory.path(), |text| {
+        text.replace("NotifyAccess=", "NotifyAcess=")
+    });
+    assert!(said(&analyze(&verify, &misspelled)).contains("NotifyAcess"));
+}
+
+#[test]
+fn the_unit_exposes_no_more_than_it_says() {
+    if !is_installed() {
+        return;
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let threshold = format!("--threshold={EXPOSURE_MAX}");
+    let security = ["security", "--offline=true", &threshold];
+    let hardened = analyze(&security, &unit(directory.path(), |text| text));
+    assert!(hardened.status.success(), "{}", said(&hardened));
+    let weakened = unit(directory.path(), |text| {
+        text.replace("ProtectSystem=strict", "")
+    });
+    assert!(!analyze(&security, &weakened).status.success());
+}

@@ -31,6 +31,7 @@ mod limits;
 mod memory;
 mod reloading;
 mod service_manager;
+mod notifying;
 mod stopping;
 mod swapping;
 mod tls;

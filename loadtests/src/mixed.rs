@@ -3,7 +3,7 @@
 
 use holdfast_load::app::AppCommand;
 use holdfast_load::load::{Plan, Secure};
-use holdfast_load::run::{Kind, Protocol};
+use holdfast_load::run::{Ending, Kind, Protocol};
 
 use crate::cli::Options;
 use crate::daemon::{Setting, free_address};
@@ -79,18 +79,22 @@ pub(crate) fn was_mixed(stage: &mut Stage, seen: &Seen) {
         format!("{answered:?}"),
         missing.is_empty(),
     );
-    let large = [Kind::LargeUpload, Kind::LargeDownload].map(|kind| {
+    let of = |kind| {
         Protocol::ALL.map(|protocol| {
             let records = seen.run.records.iter();
             let alike = records.filter(|it| it.kind == kind && it.protocol == protocol);
-            alike.count()
+            alike
+                .filter(|it| matches!(it.ending, Ending::App { .. }))
+                .count()
         })
-    });
-    let [up, down] = large;
-    let http2 = |of: [usize; 4]| of[2] + of[3];
+    };
+    let kinds = [Kind::LargeUpload, Kind::LargeDownload, Kind::Tunnel].map(of);
+    let [up, down, tunnels] = kinds;
     stage.verdict.must(
-        "bodies of megabytes were sent and read, in HTTP/2 too",
-        format!("{up:?} sent, {down:?} read, in that order of protocols"),
-        http2(up) + http2(down) > 0,
+        "bodies of megabytes were sent and read, and WebSockets opened, in HTTP/2 too",
+        format!("{up:?} sent, {down:?} read, {tunnels:?} opened, in that order of protocols"),
+        kinds
+            .iter()
+            .all(|[_, _, http2, http2_tls]| http2 + http2_tls > 0),
     );
 }

@@ -101,7 +101,7 @@ impl Crowd {
             crowd: self.clone(),
             number,
             kind,
-            protocol: self.protocol(kind),
+            protocol: self.protocol(),
             fresh,
             intended,
             sent: Cell::default(),
@@ -110,12 +110,12 @@ impl Crowd {
     }
 
     /// What the next client speaks.
-    fn protocol(&self, kind: Kind) -> Protocol {
+    fn protocol(&self) -> Protocol {
         let Mix { http2, tls, .. } = self.mix.get();
         let mut random = self.random.borrow_mut();
         let mut lot = |share: f64| share > 0.0 && random.f64() < share;
         Protocol {
-            http2: kind != Kind::Tunnel && lot(http2),
+            http2: lot(http2),
             tls: self.plan.secure.is_some() && lot(tls),
         }
     }

@@ -34,7 +34,7 @@ pub struct Plan {
     pub slow_clients: usize,
     /// Clients that send or read some megabytes at a time, within seconds.
     pub large_clients: usize,
-    /// WebSocket tunnels, over HTTP/1.1.
+    /// WebSocket tunnels.
     pub tunnels: usize,
     /// How long a client keeps a tunnel, in milliseconds; none: until the load is over.
     pub tunnel_life: Option<RangeInclusive<u64>>,

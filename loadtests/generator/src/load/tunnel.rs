@@ -5,10 +5,10 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use http::header::{
-    CONNECTION, HeaderValue, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION,
+    CONNECTION, HOST, HeaderValue, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION,
     UPGRADE,
 };
-use http::{HeaderMap, Response, StatusCode};
+use http::{HeaderMap, Method, Request, Response, StatusCode, Uri};
 use hyper::body::Incoming;
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
@@ -17,11 +17,12 @@ use tokio::time::timeout;
 
 use super::connection::{Connection, Failed};
 use super::crowd::{Crowd, Pending};
-use super::exchange::{by_proxy, judge, says};
+use super::exchange::{Ask, Expected, by_proxy, judge, says};
+use super::outgoing::Outgoing;
 use super::pool::Manner;
 use crate::clock::Moment;
 use crate::payload::{APP_RELEASE, REQUEST_ID};
-use crate::run::{Ending, Kind, Loss, Tunnel, TunnelEnd};
+use crate::run::{Ending, Kind, Loss, Protocol, Tunnel, TunnelEnd};
 use crate::websocket::{accept, frame, key};
 
 /// Between two frames.
@@ -30,6 +31,8 @@ const PAUSE_MS: std::ops::RangeInclusive<u64> = 20..=200;
 const RECOVERY_MS: std::ops::RangeInclusive<u64> = 50..=150;
 /// How long a frame may take to come back.
 const ECHO_TIMEOUT: Duration = Duration::from_secs(10);
+/// How often a tunnel is tried that was not asked for in time, or not processed.
+const TRIES: usize = 3;
 
 type Stream = TokioIo<Upgraded>;
 
@@ -64,29 +67,80 @@ async fn open(crowd: &Crowd, pending: &Pending) -> Result<Opened, Ending> {
         upgrades: true,
         ..pending.manner()
     };
-    let connection = crowd.pool.open(manner).await;
-    let mut connection = connection.map_err(Ending::Lost)?;
     let ask = crowd.ask(pending);
-    let (mut request, expected) = ask.request(&crowd.template);
-    let key = key(&mut crowd.random.borrow_mut());
-    ask_to_upgrade(request.headers_mut(), &key);
-    pending.sending(&connection);
-    let response = match connection.send(request).await {
-        Ok(response) => response,
-        Err(Failed::Unsent(_) | Failed::Unprocessed) => return Err(Ending::Lost(Loss::Closed)),
-        Err(Failed::Lost(loss)) => return Err(Ending::Lost(loss)),
-    };
-    if response.status() != StatusCode::SWITCHING_PROTOCOLS {
-        return Err(judge(response, &expected, &crowd.names).await.ending);
+    for _ in 0..TRIES {
+        let connection = crowd.pool.open(manner).await;
+        let mut connection = connection.map_err(Ending::Lost)?;
+        let key = key(&mut crowd.random.borrow_mut());
+        let sent = try_open(crowd, pending, &ask, &key, &mut connection).await;
+        let (response, expected) = match sent {
+            Ok(sent) => sent,
+            Err(Failed::Unsent(_)) => continue,
+            Err(Failed::Unprocessed) => {
+                crowd.unprocessed.set(crowd.unprocessed.get() + 1);
+                continue;
+            }
+            Err(Failed::Lost(loss)) => return Err(Ending::Lost(loss)),
+        };
+        if response.status() != opens(pending.protocol) {
+            return Err(judge(response, &expected, &crowd.names).await.ending);
+        }
+        let ending = switched(crowd, &response, &ask.id, &key)?;
+        let upgraded = hyper::upgrade::on(response).await;
+        let upgraded = upgraded.map_err(|_| Ending::Lost(Loss::Closed))?;
+        return Ok(Opened {
+            stream: TokioIo::new(upgraded),
+            ending,
+            connection,
+        });
     }
-    let ending = switched(crowd, &response, &ask.id, &key)?;
-    let upgraded = hyper::upgrade::on(response).await;
-    let upgraded = upgraded.map_err(|_| Ending::Lost(Loss::Closed))?;
-    Ok(Opened {
-        stream: TokioIo::new(upgraded),
-        ending,
-        connection,
-    })
+    Err(Ending::Lost(Loss::Closed))
+}
+
+async fn try_open(
+    crowd: &Crowd,
+    pending: &Pending,
+    ask: &Ask,
+    key: &str,
+    connection: &mut Connection,
+) -> Result<(Response<Incoming>, Expected), Failed> {
+    let (mut request, expected) = ask.request(&crowd.template);
+    if pending.protocol.http2 {
+        hear_settings(crowd, connection).await?;
+        ask_to_connect(&mut request);
+    } else {
+        ask_to_upgrade(request.headers_mut(), key);
+    }
+    pending.sending(connection);
+    Ok((connection.send(request).await?, expected))
+}
+
+/// What says that a tunnel is open.
+fn opens(protocol: Protocol) -> StatusCode {
+    if protocol.http2 {
+        StatusCode::OK
+    } else {
+        StatusCode::SWITCHING_PROTOCOLS
+    }
+}
+
+/// Whether the other side takes WebSockets is in its SETTINGS, and those come before any answer (RFC 8441, 3).
+async fn hear_settings(crowd: &Crowd, connection: &mut Connection) -> Result<(), Failed> {
+    let mut request = Request::new(Outgoing::none());
+    *request.uri_mut() = Uri::from_static("/up");
+    if let Some(host) = crowd.template.get(HOST) {
+        request.headers_mut().insert(HOST, host.clone());
+    }
+    connection.send(request).await.map(drop)
+}
+
+/// In HTTP/2 a tunnel is a stream of its own (RFC 8441, 4).
+fn ask_to_connect(request: &mut Request<Outgoing>) {
+    *request.method_mut() = Method::CONNECT;
+    let protocol = hyper::ext::Protocol::from_static("websocket");
+    request.extensions_mut().insert(protocol);
+    let version = HeaderValue::from_static("13");
+    request.headers_mut().insert(SEC_WEBSOCKET_VERSION, version);
 }
 
 fn ask_to_upgrade(fields: &mut HeaderMap, key: &str) {
@@ -98,7 +152,7 @@ fn ask_to_upgrade(fields: &mut HeaderMap, key: &str) {
     }
 }
 
-/// Whether this 101 is the app's, and for this request.
+/// Whether this tunnel is the app's, and for this request.
 fn switched(
     crowd: &Crowd,
     response: &Response<Incoming>,
@@ -110,13 +164,9 @@ fn switched(
     let Some(release) = fields.get(APP_RELEASE) else {
         return Err(by_proxy(status, fields, &crowd.names));
     };
-    let ours = says(fields, REQUEST_ID, id)
-        && says(
-            fields,
-            SEC_WEBSOCKET_ACCEPT.as_str(),
-            &accept(key.as_bytes()),
-        );
-    if !ours {
+    let accepted = || accept(key.as_bytes());
+    let is_accepted = status == 200 || says(fields, SEC_WEBSOCKET_ACCEPT.as_str(), &accepted());
+    if !says(fields, REQUEST_ID, id) || !is_accepted {
         return Err(Ending::Lost(Loss::MixedUp));
     }
     let release = crowd.names.name(release);
@@ -198,7 +248,8 @@ async fn echo(crowd: &Crowd, stream: &mut Stream) -> Result<Duration, TunnelEnd>
     let began = Moment::now();
     let mut back = vec![0; sent.len()];
     let round = async {
-        stream.write_all(&sent).await?;
+        // Where the other side has ended it meanwhile, what it said before is still to be read.
+        let _ = stream.write_all(&sent).await;
         stream.read_exact(&mut back).await
     };
     match timeout(ECHO_TIMEOUT, round).await {

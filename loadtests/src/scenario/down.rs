@@ -19,6 +19,8 @@ pub(super) const AWAY: Duration = Duration::from_millis(1_500);
 const BACK_WITHIN: Duration = Duration::from_secs(10);
 /// A request that was sent so long after the app went had nothing to do with it.
 const AFTER: Duration = Duration::from_millis(500);
+/// What an app takes with it, its client knows so soon.
+const SOON: Duration = Duration::from_secs(5);
 /// So many may fail of those that met an app which had stopped listening and not yet said so on its connections.
 const FEW: usize = 20;
 
@@ -122,7 +124,7 @@ fn has_failed(record: &Record) -> bool {
 fn is_excused(record: &Record, gone: &[Moment]) -> bool {
     let under_way = |gone: &Moment| {
         let sent_before = record.sent.is_some_and(|sent| sent <= *gone + AFTER);
-        sent_before && record.ended >= *gone
+        sent_before && record.ended >= *gone && record.ended <= *gone + SOON
     };
     let had_begun = record.ending == Ending::Lost(Loss::Truncated);
     (had_begun || !record.kind.is_idempotent()) && gone.iter().any(under_way)

@@ -7,6 +7,7 @@
 mod deck;
 mod deeds;
 mod judge;
+mod order;
 mod watch;
 
 use std::time::Duration;
@@ -30,9 +31,9 @@ const FRESH: f64 = 0.3;
 /// Clients keep their WebSockets for so many milliseconds, so that drains end without cutting all of them.
 const TUNNEL_LIFE_MS: std::ops::RangeInclusive<u64> = 200..=5_000;
 /// Nobody's share of a hold is small here: all clients have one address.
-const HOLD: &str = "max_wait = \"20s\"\nmax_share = 1.0";
-/// Longer than any request takes.
-const TIMEOUTS: &str = "drain = \"15s\"\ndrain_held = \"12s\"";
+const HOLD: &str = "max_wait = \"40s\"\nmax_share = 1.0";
+/// Longer than any request takes, on a busy machine too.
+const TIMEOUTS: &str = "drain = \"30s\"\ndrain_held = \"30s\"";
 /// From here to there, in parts of the whole, the process stays the same.
 const ONE_PROCESS: (f64, f64) = (0.3, 0.9);
 /// Until clients have gone and allocators have given back what they do.

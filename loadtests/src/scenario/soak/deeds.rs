@@ -79,7 +79,7 @@ impl<'a> Play<'a> {
             Deed::HoldWrites => self.hold_writes().await,
             Deed::Crash => self.crash().await,
             Deed::Restart => self.restart().await,
-            Deed::Reload => self.reload("max_wait = \"21s\"", 0).await,
+            Deed::Reload => self.reload("max_wait = \"41s\"", 0).await,
             Deed::WrongReload => self.reload("max_wait = \"soon\"", USAGE).await,
             Deed::Upgrade => self.upgrade().await,
             Deed::WrongUpgrade => self.wrong_upgrade().await,
@@ -188,7 +188,7 @@ impl<'a> Play<'a> {
     }
 
     async fn hold(&mut self) -> Result<(), Trouble> {
-        self.command(&["hold", "--timeout", "18s", "--reason", "soak"], 0)
+        self.command(&["hold", "--timeout", "35s", "--reason", "soak"], 0)
             .await?;
         sleep(self.a_while()).await;
         self.load.leave(self.random.usize(0..=LEAVE_MAX)).await;
@@ -198,7 +198,7 @@ impl<'a> Play<'a> {
     }
 
     async fn hold_writes(&mut self) -> Result<(), Trouble> {
-        self.command(&["hold", "--writes", "--timeout", "8s"], 0)
+        self.command(&["hold", "--writes", "--timeout", "10s"], 0)
             .await?;
         let over = self
             .stage
@@ -240,7 +240,7 @@ impl<'a> Play<'a> {
         let path: PathBuf = self.stage.directory().join("holdfast.toml");
         let io = |why| Trouble::io("the configuration", why);
         let before = std::fs::read_to_string(&path).map_err(io)?;
-        let after = before.replace("max_wait = \"20s\"", line);
+        let after = before.replace("max_wait = \"40s\"", line);
         std::fs::write(&path, after).map_err(io)?;
         self.command(&["reload"], code).await?;
         std::fs::write(&path, before).map_err(io)?;

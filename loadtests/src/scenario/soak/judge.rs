@@ -6,10 +6,11 @@ use holdfast_load::report::Report;
 use holdfast_load::run::{Tunnel, TunnelEnd};
 
 use super::deeds::Played;
+use super::order;
 use super::watch::{Look, Looks, RESIDENT_MORE_KIB};
 use crate::figures::Figures;
 use crate::mixed;
-use crate::scenario::{down, hold, upgrades};
+use crate::scenario::{down, upgrades};
 use crate::stage::{Seen, Stage};
 
 /// A flat line may swing by so much, of its own height and at least.
@@ -32,7 +33,7 @@ pub(super) fn judge(stage: &mut Stage, seen: &Seen, played: &Played) {
         &lost,
     );
     upgrades::closes(verdict, seen);
-    hold::order(verdict, seen);
+    order::judge(verdict, seen);
     tunnels(stage, seen, played);
     receipts(stage, played);
     mixed::was_mixed(stage, seen);

@@ -5,7 +5,6 @@ mod service_manager;
 mod signals;
 mod succession;
 
-use std::future::Ready;
 use std::io;
 use std::net::SocketAddr;
 use std::num::NonZero;
@@ -174,20 +173,30 @@ async fn serve(
     }
     tokio::spawn(service_manager::keep_informed(plane));
     let end = succession::until_end(&handle, &accepting, estate, upgrades).await;
-    if let Some(predecessor) = &predecessor {
-        predecessor.leave().await;
-    }
+    let still_waits = match &predecessor {
+        Some(predecessor) => predecessor.leave().await,
+        None => false,
+    };
     if let End::Replaced(successor) = &end {
         replaced.cancel();
         leave(running, successor, &handle).await;
     } else {
         tracing::info!("stopping: no more connections are accepted");
         service_manager::tell(&NotifyState::Stopping);
-        let is_alone = predecessor.is_none_or(|it| it.has_ended());
         // They may have been refused for a successor that stops as well.
-        accepting.set(is_alone);
-        let last_call = is_alone.then(|| listeners.last_call());
-        stop(running, last_call, 1).await;
+        accepting.set(!still_waits);
+        let last_call = async {
+            if !still_waits {
+                listeners.last_call().await;
+            }
+        };
+        // This one is the main process for whoever stops it, and what is left when that ends may be killed.
+        let last_requests = async {
+            if let Some(predecessor) = predecessor.filter(|_| !still_waits) {
+                predecessor.ended().await;
+            }
+        };
+        stop(running, last_call, last_requests, 1).await;
     }
     access_log.finish(LOG_END_MAX);
     // Now, and not before: the end of what `end` has tells the other process of ours.
@@ -235,7 +244,7 @@ async fn leave(running: Running, successor: &Successor, handle: &Handle) {
     tracing::info!(pid, "replaced: the last requests are answered");
     service_manager::tell(&NotifyState::MainPid(pid));
     // A service manager that stops us may tell both processes: this one does already as it is told.
-    stop(running, None::<Ready<()>>, 2).await;
+    stop(running, async {}, async {}, 2).await;
     // Whoever asked for the upgrade reads the answer.
     let _ = tokio::time::timeout(FAREWELL_MAX, handle.left()).await;
 }
@@ -399,15 +408,19 @@ fn join(addresses: &[SocketAddr], between: &str) -> String {
     texts.join(between)
 }
 
-/// Ends as the last request does, or after a limit, or at once after so many signals. `last_call`: those who have begun to
-/// connect are waited for.
-async fn stop(running: Running, last_call: Option<impl Future<Output = ()>>, signals: usize) {
+/// Ends as the last request does, or after a limit, or at once after so many signals. `first` is waited for while clients are
+/// still accepted, `last` when all of them have gone.
+async fn stop(
+    running: Running,
+    first: impl Future<Output = ()>,
+    last: impl Future<Output = ()>,
+    signals: usize,
+) {
     let connections = running.connections();
     let stopping = async {
-        if let Some(last_call) = last_call {
-            last_call.await;
-        }
+        first.await;
         running.stop().await;
+        last.await;
     };
     tokio::select! {
         () = stopping => tracing::info!("stopped"),

@@ -29,7 +29,6 @@ pub(crate) struct Predecessor {
     channel: Channel,
     /// It waits no more.
     is_over: AtomicBool,
-    has_ended: AtomicBool,
 }
 
 /// Why there is no inheritance.
@@ -159,7 +158,6 @@ impl Heir {
         Ok(Predecessor {
             channel,
             is_over: AtomicBool::new(false),
-            has_ended: AtomicBool::new(false),
         })
     }
 }
@@ -192,22 +190,18 @@ impl Predecessor {
         self.is_over.store(true, Relaxed);
     }
 
-    /// This process is to end. If the other one still waits, it accepts again.
-    pub(crate) async fn leave(&self) {
-        if !self.is_over.swap(true, Relaxed) {
+    /// This process is to end. If the other one still waits, it accepts again: then the answer is true.
+    pub(crate) async fn leave(&self) -> bool {
+        let still_waits = !self.is_over.swap(true, Relaxed);
+        if still_waits {
             // If it has gone, nobody is left to be told.
             let _ = self.channel.send(&Packet::Leaving, &[]).await;
         }
+        still_waits
     }
 
     /// Returns when it has ended.
     pub(crate) async fn ended(&self) {
         while let Ok(Some(_)) = self.channel.receive().await {}
-        self.has_ended.store(true, Relaxed);
-    }
-
-    /// Whether `ended` has returned: nobody else has what this process was lent.
-    pub(crate) fn has_ended(&self) -> bool {
-        self.has_ended.load(Relaxed)
     }
 }

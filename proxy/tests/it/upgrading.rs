@@ -141,6 +141,35 @@ async fn a_request_under_way_is_answered_by_the_old_process() {
 }
 
 #[tokio::test]
+async fn a_stop_right_after_an_upgrade_waits_for_the_old_process_too() {
+    let app = App::start("a").await;
+    let mut daemon = Daemon::with(&app).await;
+    let mut slow = daemon.client().await;
+    slow.say("GET /slow/8000 HTTP/1.1\r\nHost: x.test\r\n\r\n")
+        .await;
+    until("the request is at the app", async || {
+        app.targets().len() == 1
+    })
+    .await;
+    let (status, upgraded) = upgrade(&daemon, None).await;
+    assert_eq!(status, 200, "{upgraded}");
+    let [was, now] = ["was", "pid"].map(|it| upgraded[it].as_u64().unwrap());
+    daemon.succeeded_by(now);
+    crate::daemon::signal(now, Signal::TERM);
+    // A service manager kills what the main process leaves behind.
+    until("the new one has ended", async || !runs(now)).await;
+    assert!(!runs(was), "the old one is left behind");
+    assert_eq!(slow.answer().await.status, 200);
+    assert!(daemon.predecessor_ended().await.success());
+}
+
+/// Whether it has not ended, waited for or not.
+fn runs(pid: u64) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"));
+    stat.is_ok_and(|stat| !stat.contains(") Z "))
+}
+
+#[tokio::test]
 async fn a_program_that_will_not_do_changes_nothing() {
     let (a, b) = (App::start("a").await, App::start("b").await);
     let daemon = Daemon::with(&a).await;

@@ -201,8 +201,6 @@ fn written(home: &TempDir, config: &str) -> Option<String> {
 
 /// Not the daemon's own flag: how many files it may open.
 pub(crate) const OPEN_FILES: &str = "ulimit=";
-/// Nor this one: where a service manager listens.
-pub(crate) const NOTIFY: &str = "notify=";
 
 fn program(flags: &[String]) -> Command {
     let daemon = env!("CARGO_BIN_EXE_holdfast");
@@ -218,11 +216,7 @@ fn program(flags: &[String]) -> Command {
 
 fn spawn(home: &TempDir, flags: &[String], listen: Option<SocketAddr>) -> Child {
     let mut command = program(flags);
-    if let Some(socket) = flags.iter().find_map(|flag| flag.strip_prefix(NOTIFY)) {
-        command.env("NOTIFY_SOCKET", socket);
-    }
-    let ours = |flag: &&String| !flag.starts_with(OPEN_FILES) && !flag.starts_with(NOTIFY);
-    let flags = flags.iter().filter(ours);
+    let flags = flags.iter().filter(|flag| !flag.starts_with(OPEN_FILES));
     command
         .arg("run")
         .args(flags.clone())

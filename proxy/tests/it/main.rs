@@ -29,7 +29,6 @@ mod holding;
 mod http2;
 mod limits;
 mod memory;
-mod notifying;
 mod reloading;
 mod service_manager;
 mod stopping;

@@ -1,6 +1,8 @@
 //! What a service manager such as systemd does with us: hands over sockets, hears that we are ready and that we live, and who
 //! takes over.
 
+use std::io::IoSliceMut;
+use std::mem::MaybeUninit;
 use std::net::{SocketAddr, TcpListener};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixDatagram;
@@ -8,12 +10,15 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use rustix::net::sockopt::set_socket_passcred;
+use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
+use rustix::process::Signal;
 use serde_json::json;
 use tempfile::TempDir;
 
 use crate::app::App;
 use crate::client::{Client, PATIENCE};
-use crate::daemon::{kill, say};
+use crate::daemon::{kill, say, signal};
 
 /// A service manager with one service.
 struct Manager {
@@ -32,6 +37,7 @@ impl Manager {
         let ear = UnixDatagram::bind(home.path().join("notify")).unwrap();
         let brief = Duration::from_millis(100);
         ear.set_read_timeout(Some(brief)).unwrap();
+        set_socket_passcred(&ear, true).unwrap();
         Self {
             home,
             ear,
@@ -79,20 +85,33 @@ impl Manager {
         command
     }
 
-    /// Waits until it is told this, and no longer than it may take. What came behind it.
-    fn hears(&self, word: &str) -> String {
+    /// Waits until it is told this, and no longer than it may take. What came behind it, and the process that said it.
+    fn hears(&self, word: &str) -> (String, u64) {
         let began = Instant::now();
-        let mut octets = [0; 4096];
         while began.elapsed() < PATIENCE {
-            let Ok(len) = self.ear.recv(&mut octets) else {
+            let Some((said, from)) = self.next() else {
                 continue;
             };
-            let said = String::from_utf8_lossy(&octets[..len]);
-            if let Some(rest) = said.lines().find_map(|line| line.strip_prefix(word)) {
-                return rest.to_owned();
+            if let Some(rest) = said.strip_prefix(word) {
+                return (rest.to_owned(), from);
             }
         }
         panic!("{word} was not said within {PATIENCE:?}");
+    }
+
+    /// What it is told next, and by which process. None: nothing for a while.
+    fn next(&self) -> Option<(String, u64)> {
+        let mut octets = [0; 4096];
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmCredentials(1))];
+        let mut control = RecvAncillaryBuffer::new(&mut space);
+        let mut into = [IoSliceMut::new(&mut octets)];
+        let received = recvmsg(&self.ear, &mut into, &mut control, RecvFlags::empty()).ok()?;
+        let from = control.drain().find_map(|message| match message {
+            RecvAncillaryMessage::ScmCredentials(from) => Some(from.pid.as_raw_pid()),
+            _ => None,
+        });
+        let said = String::from_utf8_lossy(&octets[..received.bytes]);
+        Some((said.trim_end().to_owned(), u64::try_from(from?).ok()?))
     }
 
     fn kill(&mut self) {
@@ -160,20 +179,24 @@ async fn it_hears_that_the_daemon_is_ready_and_lives_and_who_takes_over() {
     let app = App::start("a").await;
     let mut manager = Manager::new();
     manager.start(&app, free(), None);
-    manager.hears("READY=1");
+    let first = u64::from(manager.service.as_ref().unwrap().id());
+    assert_eq!(manager.hears("READY=1").1, first);
     for _ in 0..3 {
-        manager.hears("WATCHDOG=1");
+        assert_eq!(manager.hears("WATCHDOG=1").1, first);
     }
     let control = manager.path("control.sock");
     let upgrading =
         tokio::spawn(async move { say(&control, "POST", "/v1/upgrade", json!({})).await });
-    let pid = manager.hears("MAINPID=").parse().unwrap();
+    // A manager that believes the main process only believes this.
+    let (pid, from) = manager.hears("MAINPID=");
+    assert_eq!(from, first);
+    let pid = pid.parse().unwrap();
     manager.successor = Some(pid);
     let (status, said) = upgrading.await.unwrap();
     assert_eq!((status, &said["pid"]), (200, &json!(pid)), "{said}");
     let mut old = manager.service.take().unwrap();
     assert!(old.wait().unwrap().success());
-    // Only the new one is left to say it.
-    while manager.ear.recv(&mut [0; 64]).is_ok() {}
-    manager.hears("WATCHDOG=1");
+    while manager.hears("WATCHDOG=1").1 != pid {}
+    signal(pid, Signal::TERM);
+    assert_eq!(manager.hears("STOPPING=1").1, pid);
 }

@@ -72,3 +72,17 @@ fn the_unit_exposes_no_more_than_it_says() {
     });
     assert!(!analyze(&security, &weakened).status.success());
 }
+
+#[test]
+fn systemd_finds_nothing_wrong_with_the_sockets() {
+    if !is_installed() {
+        return;
+    }
+    let directory = tempfile::tempdir().unwrap();
+    unit(directory.path(), |text| text);
+    let path = directory.path().join("holdfast.socket");
+    std::fs::copy(folder("systemd").join("holdfast.socket"), &path).unwrap();
+    let verified = analyze(&["verify", "--man=no"], &path);
+    assert!(verified.status.success(), "{}", said(&verified));
+    assert_eq!(said(&verified), "");
+}

@@ -137,7 +137,7 @@ impl Driver {
             Message::Lend(reply) => drop(reply.send(self.lend().await)),
             Message::Still(reply) => self.still.push(reply),
             Message::TakeBack(reply) => {
-                self.journal.take_back();
+                self.take_back().await;
                 let _ = reply.send(());
             }
             Message::Configure(configs, reply) => {

@@ -23,7 +23,7 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread::{self, JoinHandle};
 
-use swap_core::{AppName, ReleaseId, Saved};
+use swap_core::{AppName, Generation, ReleaseId, Saved};
 use tokio::sync::oneshot;
 
 use crate::wire::Receipt;
@@ -57,10 +57,18 @@ impl Past {
             passed: self.passed.clone(),
         }
     }
+
+    /// Tables up to this number were published by somebody else.
+    pub(crate) fn skip(&mut self, used: Generation) {
+        self.saved.generation = self.saved.generation.max(used);
+    }
 }
 
 /// The apps as the journal knew them, by name.
 pub(crate) type History = BTreeMap<AppName, Past>;
+
+/// The number of each app's last table.
+pub(crate) type Generations = BTreeMap<AppName, Generation>;
 
 /// The way to the journal's thread, which ends with it.
 #[derive(Debug)]
@@ -102,8 +110,8 @@ enum Job {
     },
     /// Says when all before it is done, to the last octet.
     Settle(oneshot::Sender<()>),
-    /// Somebody else may have written.
-    Doubt,
+    /// Somebody else may have written. Says up to which numbers they have counted.
+    Doubt(oneshot::Sender<Generations>),
 }
 
 impl Journal {
@@ -151,12 +159,17 @@ impl Journal {
         Ok((self.directory.clone(), lock))
     }
 
-    /// That process is gone. What it has written counts no more: the next record is written behind what we know.
-    pub(crate) fn take_back(&mut self) {
+    /// That process is gone. What it has written counts no more, but for its numbers, which somebody may have seen: the
+    /// next record is written behind what we know.
+    pub(crate) async fn take_back(&mut self) -> Generations {
         self.lent = false;
-        let jobs = self.jobs.as_ref();
+        let (done, used) = oneshot::channel();
         // Without a thread nothing is written anyway.
-        let _ = jobs.map(|jobs| jobs.send(Job::Doubt));
+        let asked = self.jobs.as_ref().map(|jobs| jobs.send(Job::Doubt(done)));
+        match asked {
+            Some(Ok(())) => used.await.unwrap_or_default(),
+            _ => Generations::new(),
+        }
     }
 
     /// Returns when the record is durable, or why it is not; then nothing of it is kept.
@@ -204,7 +217,15 @@ impl<D: Directory> Writer<D> {
             Job::Append { records, done } => self.append(records, done),
             // The driver waits, unless it has ended.
             Job::Settle(done) => drop(done.send(())),
-            Job::Doubt => self.file.doubt(),
+            Job::Doubt(done) => {
+                let used = self.file.doubt();
+                for (app, used) in &used {
+                    let past = self.history.get_mut(app);
+                    past.into_iter().for_each(|past| past.skip(*used));
+                }
+                // As above.
+                let _ = done.send(used);
+            }
         }
     }
 
@@ -235,9 +256,12 @@ impl<D: Directory> Writer<D> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use swap_core::Generation;
 
     fn record(generation: u64) -> Record {
+        record_of("web", generation)
+    }
+
+    fn record_of(app: &str, generation: u64) -> Record {
         let past = Past {
             saved: Saved {
                 generation: Generation(generation),
@@ -245,7 +269,7 @@ mod tests {
             },
             ..Past::default()
         };
-        Record::of_past(&"web".parse().unwrap(), &past)
+        Record::of_past(&app.parse().unwrap(), &past)
     }
 
     fn generation(history: &History) -> u64 {
@@ -270,11 +294,34 @@ mod tests {
             "the lock is still ours"
         );
 
-        ours.take_back();
+        let web = "web".parse().unwrap();
+        assert_eq!(ours.take_back().await, [(web, Generation(90))].into());
         ours.append(record(3)).await.unwrap();
         drop(ours);
         let (_, read) = Journal::open(place.path(), None).unwrap();
         assert_eq!(generation(&read), 3);
+    }
+
+    #[tokio::test]
+    async fn a_number_that_another_process_has_used_is_not_used_again() {
+        let place = tempfile::tempdir().unwrap();
+        let (mut ours, _) = Journal::open(place.path(), None).unwrap();
+        ours.append(record(1)).await.unwrap();
+        let (directory, lock) = ours.lend().await.unwrap();
+        let (theirs, _) = Journal::open(&directory, Some(lock)).unwrap();
+        theirs.append(record(90)).await.unwrap();
+        drop(theirs);
+        // It was in the middle of another one when it died.
+        let path = place.path().join("journal");
+        let mut text = std::fs::read(&path).unwrap();
+        text.extend_from_slice(b"0badc0de {");
+        std::fs::write(&path, text).unwrap();
+        ours.take_back().await;
+        // Written anew for another app's sake.
+        ours.append(record_of("api", 2)).await.unwrap();
+        drop(ours);
+        let (_, read) = Journal::open(place.path(), None).unwrap();
+        assert_eq!(generation(&read), 90);
     }
 
     #[tokio::test]

@@ -160,6 +160,11 @@ impl App {
     pub fn set_limits(&mut self, limits: Limits) {
         self.limits = limits;
     }
+
+    /// Another process has published this app for a while, in tables up to this one: their numbers are used up.
+    pub fn skip(&mut self, used: Generation) {
+        self.generation = self.generation.max(used);
+    }
 }
 
 /// Views, for `status`.

@@ -37,4 +37,15 @@ impl Driver {
         let moving = apps.find(|(_, kept)| !stands(kept.app.phase()));
         moving.map(|(name, _)| name)
     }
+
+    /// The other process is gone. Whoever has seen its tables finds their numbers for nothing else.
+    pub(super) async fn take_back(&mut self) {
+        for (name, used) in self.journal.take_back().await {
+            if let Some(kept) = self.apps.get_mut(&name) {
+                kept.app.skip(used);
+            } else if let Some(past) = self.absent.get_mut(&name) {
+                past.skip(used);
+            }
+        }
+    }
 }

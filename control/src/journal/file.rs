@@ -6,7 +6,7 @@ use super::directory::{Directory, JOURNAL, JournalFile as _, StateDirectory, rep
 use super::line;
 use super::record::{Header, Record};
 use super::replay::replay;
-use super::{History, JournalError};
+use super::{Generations, History, JournalError};
 
 /// A file longer than this, and twice as long as after its last rewrite, is rewritten.
 const LONG_BYTES: u64 = 1 << 20;
@@ -103,10 +103,20 @@ impl<D: Directory> JournalFile<D> {
         Ok(())
     }
 
-    /// Somebody else may have written to it.
-    pub(super) fn doubt(&mut self) {
+    /// Somebody else may have written to it. Returns the numbers of the tables that they have published.
+    pub(super) fn doubt(&mut self) -> Generations {
         self.directory.sign();
         self.suspect = true;
+        let path = self.directory.path(JOURNAL);
+        let read = self.directory.read(JOURNAL);
+        let read = read.map_err(JournalError::io("reading", &path));
+        match read.and_then(|octets| replay(&octets, &path)) {
+            Ok(replayed) => generations(&replayed.history),
+            Err(error) => {
+                tracing::warn!(%error, "what the other process has published is not known");
+                Generations::new()
+            }
+        }
     }
 
     pub(super) fn is_long(&self) -> bool {
@@ -140,6 +150,12 @@ impl<D: Directory> JournalFile<D> {
             .and_then(|()| self.file.sync());
         self.suspect |= cut.is_err();
     }
+}
+
+fn generations(history: &History) -> Generations {
+    let each = history.iter();
+    let each = each.map(|(app, past)| (app.clone(), past.saved.generation));
+    each.collect()
 }
 
 /// The lines of these records, which follow the one with this number.

@@ -26,6 +26,7 @@ use std::thread::{self, JoinHandle};
 use swap_core::{AppName, Generation, ReleaseId, Saved};
 use tokio::sync::oneshot;
 
+use crate::failpoint;
 use crate::wire::Receipt;
 use directory::{Directory, StateDirectory};
 pub use error::JournalError;
@@ -127,6 +128,7 @@ impl Journal {
         };
         let lock = taken.lock()?;
         let (file, history) = JournalFile::open(taken)?;
+        failpoint::here("journal.opened");
         let (jobs, waiting) = sync_channel(WAITING_MAX);
         let mut writer = Writer {
             file,
@@ -243,6 +245,7 @@ impl<D: Directory> Writer<D> {
         // Told before a rewrite: that is for later, and nobody has to wait for it.
         let durable = result.is_ok();
         let _ = done.send(result);
+        failpoint::here("append.told");
         if durable
             && self.file.is_long()
             && let Err(error) = self.file.rewrite(&self.history)

@@ -20,6 +20,9 @@ mod control_plane;
 mod driver;
 #[cfg(feature = "server")]
 mod events;
+#[cfg(feature = "server")]
+#[doc(hidden)]
+pub mod failpoint;
 #[cfg(all(feature = "server", any(test, fuzzing)))]
 #[doc(hidden)]
 pub mod fuzzing;

@@ -18,6 +18,8 @@ use rustix::net::{
 };
 use tokio::net::UnixListener;
 
+use crate::failpoint;
+
 /// Connects that may wait to be accepted.
 const BACKLOG: i32 = 128;
 
@@ -125,6 +127,7 @@ impl ControlSocket {
         let socket = new_socket()
             .and_then(|socket| bind(&socket, &SocketAddrUnix::new(&aside)?).map(|()| socket))
             .map_err(SocketError::io("binding", path))?;
+        failpoint::here("socket.bound");
         let placed = fs::set_permissions(&aside, Permissions::from_mode(mode))
             .and_then(|()| fs::symlink_metadata(&aside))
             .and_then(|found| fs::rename(&aside, path).map(|()| found.ino()));
@@ -132,6 +135,7 @@ impl ControlSocket {
             let _ = fs::remove_file(&aside);
             SocketError::io("putting it in its place", path)(error)
         })?;
+        failpoint::here("socket.placed");
         let path = path.to_owned();
         let file = SocketFile::new(path, inode, false);
         Ok(Self { socket, file })
@@ -151,6 +155,7 @@ impl ControlSocket {
         listen(&socket, BACKLOG).map_err(SocketError::io("listening", &file.path))?;
         let listener = UnixListener::from_std(socket.into())
             .map_err(SocketError::io("listening", &file.path))?;
+        failpoint::here("socket.listens");
         Ok(Listening { listener, file })
     }
 }

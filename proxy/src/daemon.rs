@@ -15,6 +15,7 @@ use std::thread::available_parallelism;
 use std::time::Duration;
 
 use holdfast_config::{AccessLog as LogTo, Settings};
+use holdfast_control::failpoint;
 use holdfast_control::plane::DataPlane;
 use holdfast_control::succession::UpgradeHook;
 use holdfast_control::{Accepting, ControlPlane, Handle, Options, Swaps, paths};
@@ -146,6 +147,9 @@ async fn serve(
     let running = running.map_err(|error| internal("the workers", error))?;
     let predecessor = take_over(heir).await?;
     accepting.set(true);
+    if predecessor.is_some() {
+        failpoint::here("inherit.accepts");
+    }
     let admin_socket = lendable(&settings, admin.as_ref())?;
     let estate = || estate(&listeners, &means, admin_socket.as_ref());
     if let Some((listener, address)) = admin {
@@ -234,6 +238,7 @@ async fn outlive(
     predecessor.ended().await;
     tracing::info!("the process before this one has ended");
     handle.alone();
+    failpoint::here("inherit.alone");
     let (upkeep, replaced) = upkeep;
     upkeep.start(replaced);
 }
@@ -245,6 +250,7 @@ async fn leave(running: Running, successor: &Successor, handle: &Handle) {
     service_manager::tell(&NotifyState::MainPid(pid));
     // A service manager that stops us may tell both processes: this one does already as it is told.
     stop(running, async {}, async {}, 2).await;
+    failpoint::here("lend.stopped");
     // Whoever asked for the upgrade reads the answer.
     let _ = tokio::time::timeout(FAREWELL_MAX, handle.left()).await;
 }

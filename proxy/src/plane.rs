@@ -10,6 +10,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
+use holdfast_control::failpoint;
 use holdfast_control::plane::{Connecting, DataPlane, Signal, Signaller, Traffic};
 use swap_core::{Address, AppName, Cause, GateId, Generation, Methods, Release, ReleaseId};
 use swap_gate::Classes;
@@ -284,6 +285,7 @@ impl DataPlane for Plane {
                 entrance.running_before = u32::try_from(entrance.running()).unwrap_or(u32::MAX);
             }
             entrance.app.door.hold(cause, methods.bits(), clock::now());
+            failpoint::here("plane.shut");
         });
     }
 
@@ -302,8 +304,10 @@ impl DataPlane for Plane {
         entrance.forget_releases();
         let door = entrance.app.door.clone();
         self.show(&state);
+        failpoint::here("plane.shown");
         // After the publish: who is told that its gate is an old one must find the new table.
         door.set_epoch(gate.0);
+        failpoint::here("plane.epoch");
         if first && serves {
             door.release(0, clock::now());
             self.runtime.spawn(pace(door));
@@ -315,6 +319,7 @@ impl DataPlane for Plane {
             return self.signaller.send(Signal::GateEmpty(app.clone(), gate));
         };
         live.gate.close();
+        failpoint::here("plane.gate_closed");
         if tunnels_too {
             live.hurried.store(true, Relaxed);
             live.cut_tunnels.cancel();
@@ -331,6 +336,7 @@ impl DataPlane for Plane {
         if let Some(live) = self.with(app, |entrance| entrance.find(gate)) {
             live.gate.close();
             live.cut_all();
+            failpoint::here("plane.cut");
         }
     }
 
@@ -340,12 +346,14 @@ impl DataPlane for Plane {
         };
         let running_before = self.with(app, |entrance| entrance.running_before);
         door.release(running_before, clock::now());
+        failpoint::here("plane.releases");
         self.runtime.spawn(pace(door));
     }
 
     fn give_up(&self, app: &AppName) {
         if let Some(door) = self.door(app) {
             door.give_up(clock::now());
+            failpoint::here("plane.gave_up");
         }
     }
 
@@ -438,7 +446,9 @@ impl Ending {
             plane.signaller.send(empty.clone());
             self.live.gate.empty(Classes::ALL).await;
         }
+        failpoint::here("plane.empty");
         self.close_connections(&plane.mail).await;
+        failpoint::here("plane.retired");
         plane.forget(&self.app, self.live.uid);
         plane.signaller.send(empty);
     }

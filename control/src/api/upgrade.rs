@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use super::{Api, Replacing};
 use crate::driver::Message;
+use crate::failpoint;
 use crate::problem;
 use crate::succession::{self, Belongings, Lent};
 use crate::wire::{Problem, Upgraded, What};
@@ -83,6 +84,7 @@ impl Api {
     ) -> Result<Upgraded, Problem> {
         let Replacing { hook, socket } = replacing;
         let refusing = self.standing.refuse().await?;
+        failpoint::here("lend.refuses_commands");
         let _alone = self.reloading.lock().await;
         let listener = socket.lend().map_err(|error| {
             succession::failed(format!("the control socket cannot be lent: {error}"))
@@ -107,6 +109,7 @@ impl Api {
             Err(why) => {
                 // Before the next command, which is refused until this returns.
                 self.ask(Message::TakeBack).await?;
+                failpoint::here("lend.taken_back");
                 drop(refusing);
                 Err(succession::failed(why))
             }

@@ -6,6 +6,7 @@ use swap_core::{App, AppName, Ending, Generation, Limits, Outcome, Running, Save
 
 use super::Driver;
 use super::kept::Kept;
+use crate::failpoint;
 use crate::journal::{Lasting, Origin, Past, Record};
 use crate::receipt::{Baseline, receipt};
 use crate::wall::wall_now;
@@ -55,6 +56,7 @@ impl Driver {
             records.extend(self.record(&name, &step.app, RESTART, &receipts));
             restored.push((name, step, receipts));
         }
+        failpoint::here("apps.restored");
         if !records.is_empty()
             && let Err(error) = self.journal.append_all(records).await
         {
@@ -63,9 +65,11 @@ impl Driver {
                 self.write_later(name, receipts);
             }
         }
+        failpoint::here("apps.durable");
         for (name, step, receipts) in restored {
             self.carry_on(&name, step, receipts);
         }
+        failpoint::here("apps.published");
     }
 
     /// The journal wins over the configuration's first release.

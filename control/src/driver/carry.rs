@@ -4,11 +4,20 @@ use swap_core::{AppName, Effect, OperationId};
 
 use super::Driver;
 use super::look::running_on_old;
+use crate::failpoint;
 use crate::monotonic::monotonic_us;
 use crate::wire::What;
 
 impl Driver {
     pub(super) fn carry_out(&mut self, name: &AppName, effect: Effect) {
+        let done = point_after(&effect);
+        self.carry(name, effect);
+        if let Some(done) = done {
+            failpoint::here(done);
+        }
+    }
+
+    fn carry(&mut self, name: &AppName, effect: Effect) {
         let plane = &self.plane;
         match effect {
             Effect::Hold { cause, methods } => {
@@ -70,4 +79,21 @@ impl Driver {
         };
         self.events.tell(Some(name), Some(operation), what);
     }
+}
+
+/// The point at which an effect has been carried out. An operation's end has one where its receipt is told.
+fn point_after(effect: &Effect) -> Option<&'static str> {
+    Some(match effect {
+        Effect::Hold { .. } => "effect.held",
+        Effect::Publish { .. } => "effect.published",
+        Effect::Close { .. } => "effect.closed",
+        Effect::Cut { .. } => "effect.cut",
+        Effect::Release => "effect.released",
+        Effect::GiveUp => "effect.gave_up",
+        Effect::Probe { .. } => "effect.probing",
+        Effect::StopProbe { .. } => "effect.probed",
+        Effect::RunCommand { .. } => "effect.command_may_run",
+        Effect::Progress { .. } => "effect.progress",
+        Effect::Finish(_) => return None,
+    })
 }

@@ -4,6 +4,7 @@ use swap_core::{Answer, AppName, Event, OperationId, Refusal, step};
 
 use super::kept::Kept;
 use super::{Command, Commanded, Driver};
+use crate::failpoint;
 use crate::journal::Origin;
 use crate::operations::{Said, State};
 use crate::problem;
@@ -24,6 +25,7 @@ impl Driver {
             by,
             conditions,
         } = command;
+        failpoint::here("command.taken");
         let before = Baseline::now(self.plane.traffic(&name));
         let step = step(&kept.app, event, self.now());
         let answer = step.answer.clone();
@@ -37,10 +39,12 @@ impl Driver {
         };
         let written = self.commit(&name, &step, origin, &receipts).await;
         written.map_err(|error| problem::journal(&error))?;
+        failpoint::here("command.durable");
         if let Some(Answer::Begun(operation)) = &answer {
             self.begin(&name, operation, before);
         }
         self.carry_on(&name, step, receipts);
+        failpoint::here("command.carried_out");
         match answer {
             Some(Answer::Begun(operation)) => {
                 let state = self.state(&operation)?;

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use swap_core::{AppName, Phase};
 
 use super::Driver;
+use crate::failpoint;
 use crate::problem;
 use crate::succession;
 use crate::wire::Problem;
@@ -17,6 +18,7 @@ impl Driver {
             return Err(succession::busy(app.as_str()));
         }
         let lent = self.journal.lend().await;
+        failpoint::here("lend.has_lock");
         lent.map_err(|error| problem::journal(&error))
     }
 

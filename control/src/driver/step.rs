@@ -4,6 +4,7 @@
 use swap_core::{App, AppName, Effect, Event, Step, step};
 
 use super::Driver;
+use crate::failpoint;
 use crate::journal::{JournalError, Lasting, Origin, Record};
 use crate::receipt::{Baseline, receipt};
 use crate::wall::wall_now;
@@ -24,6 +25,7 @@ impl Driver {
         let Some(kept) = self.apps.get(name) else {
             return; // Gone with a reload.
         };
+        failpoint::here("event.taken");
         let mut next = step(&kept.app, event.clone(), self.now());
         let mut receipts = self.receipts(name, &next, None);
         if let Err(error) = self.commit(name, &next, origin, &receipts).await {
@@ -47,8 +49,10 @@ impl Driver {
                 self.write_later(name, &receipts);
             }
         }
+        failpoint::here("event.durable");
         let was_down = self.is_down(name);
         self.carry_on(name, next, receipts);
+        failpoint::here("event.carried_out");
         if !was_down && self.is_down(name) {
             self.events.tell(Some(name), None, What::Down);
         }
@@ -182,6 +186,7 @@ impl Driver {
             kept.forget_passed();
         }
         self.tell_end(name, receipt);
+        failpoint::here("effect.finished");
     }
 }
 

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{FlockOperation, flock};
 
 use super::JournalError;
+use crate::failpoint;
 
 /// What the journal asks of the directory that it is in. One other than the real one may fail whenever it is asked to.
 pub trait Directory {
@@ -95,13 +96,21 @@ pub(super) const JOURNAL: &str = "journal";
 /// after [`Directory::sync`].
 pub(super) fn replace_journal<D: Directory>(directory: &D, content: &str) -> io::Result<D::File> {
     const ASIDE: &str = "journal.new";
+    failpoint::here("anew.began");
     // One that was left half-written.
     let _ = directory.remove(ASIDE);
     let file = directory.create(ASIDE)?;
-    let written = file
-        .write_all_at(content.as_bytes(), 0)
-        .and_then(|()| file.sync())
-        .and_then(|()| directory.rename(ASIDE, JOURNAL));
+    let octets = content.as_bytes();
+    failpoint::half_way("anew.half_written", || {
+        let _ = file.write_all_at(&octets[..octets.len() / 2], 0);
+    });
+    let written = file.write_all_at(octets, 0).and_then(|()| {
+        failpoint::here("anew.written");
+        file.sync()?;
+        failpoint::here("anew.synced");
+        directory.rename(ASIDE, JOURNAL)
+    });
+    failpoint::here("anew.renamed");
     if written.is_err() {
         let _ = directory.remove(ASIDE);
     }
@@ -126,6 +135,7 @@ impl StateDirectory {
             .map_err(JournalError::io("making the state directory", path))?;
         must_be_safe(path)?;
         let lock = lock(path)?;
+        failpoint::here("directory.locked");
         let path = path.to_owned();
         Ok(Self { path, lock })
     }
@@ -173,7 +183,9 @@ impl Directory for StateDirectory {
     }
 
     fn sync(&self) -> io::Result<()> {
-        File::open(&self.path)?.sync_all()
+        File::open(&self.path)?.sync_all()?;
+        failpoint::here("anew.durable");
+        Ok(())
     }
 
     fn sign(&self) {

@@ -7,6 +7,7 @@ use super::line;
 use super::record::{Header, Record};
 use super::replay::replay;
 use super::{Generations, History, JournalError};
+use crate::failpoint;
 
 /// A file longer than this, and twice as long as after its last rewrite, is rewritten.
 const LONG_BYTES: u64 = 1 << 20;
@@ -37,6 +38,7 @@ impl<D: Directory> JournalFile<D> {
             Err(error) => return Err(JournalError::io("reading", &path)(error)),
         };
         let replayed = replay(&octets, &path)?;
+        failpoint::here("journal.read");
         let file = directory
             .open(JOURNAL)
             .map_err(JournalError::io("opening", &path))?;
@@ -84,7 +86,12 @@ impl<D: Directory> JournalFile<D> {
         if self.suspect {
             self.rewrite(history)?;
         }
+        failpoint::here("append.began");
         let written = number(records, self.seq).and_then(|lines| {
+            failpoint::half_way("append.half_written", || {
+                let half = &lines.as_bytes()[..lines.len() / 2];
+                let _ = self.file.write_all_at(half, self.good_bytes);
+            });
             self.file.write_all_at(lines.as_bytes(), self.good_bytes)?;
             Ok(lines.len() as u64)
         });
@@ -92,12 +99,14 @@ impl<D: Directory> JournalFile<D> {
             self.cut();
             JournalError::io("writing", &self.directory.path(JOURNAL))(error)
         })?;
+        failpoint::here("append.written");
         self.file.sync().map_err(|error| {
             self.cut();
             // The kernel may have dropped what it could not write, and says so only once.
             self.suspect = true;
             JournalError::io("syncing", &self.directory.path(JOURNAL))(error)
         })?;
+        failpoint::here("append.synced");
         self.seq += records.len() as u64;
         self.good_bytes += length;
         Ok(())
@@ -144,11 +153,13 @@ impl<D: Directory> JournalFile<D> {
 
     /// Takes back whatever stands behind the last good record.
     fn cut(&mut self) {
-        let cut = self
-            .file
-            .set_len(self.good_bytes)
-            .and_then(|()| self.file.sync());
+        failpoint::here("cut.began");
+        let cut = self.file.set_len(self.good_bytes).and_then(|()| {
+            failpoint::here("cut.shortened");
+            self.file.sync()
+        });
         self.suspect |= cut.is_err();
+        failpoint::here("cut.synced");
     }
 }
 

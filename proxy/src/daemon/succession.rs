@@ -3,6 +3,7 @@
 use std::io;
 use std::sync::Arc;
 
+use holdfast_control::failpoint;
 use holdfast_control::succession::{Lent, UpgradeHook, Upgrading};
 use holdfast_control::wire::Upgraded;
 use holdfast_control::{Accepting, Handle};
@@ -69,8 +70,10 @@ pub(super) async fn until_end(
         match hand_over(&estate, lent, accepting, signals.stop()).await {
             Ok(successor) => {
                 control.give_away();
+                failpoint::here("lend.given_away");
                 // Whoever asked may have left.
                 let _ = reply.send(Ok(successor.upgraded.clone()));
+                failpoint::here("lend.answered");
                 return End::Replaced(successor);
             }
             Err(NotReplaced::Why(why)) => drop(reply.send(Err(why))),

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
+use holdfast_control::failpoint;
 use holdfast_control::succession::Belongings;
 use rustix::net::SocketType;
 use rustix::net::sockopt::socket_type;
@@ -54,11 +55,13 @@ pub(crate) fn inherit() -> Result<Option<Heir>, NoLegacy> {
     let Some(socket) = standard_input()? else {
         return Ok(None);
     };
+    failpoint::here("inherit.began");
     let legacy = match receive(&socket)? {
         Some((Packet::Legacy(legacy), _)) => legacy,
         Some(_) => return Err(NoLegacy::Format(0)),
         None => return Err(NoLegacy::Ended),
     };
+    failpoint::here("inherit.told");
     if legacy.format != FORMAT {
         return Err(NoLegacy::Format(legacy.format));
     }
@@ -70,6 +73,7 @@ pub(crate) fn inherit() -> Result<Option<Heir>, NoLegacy> {
             None => return Err(NoLegacy::Ended),
         }
     }
+    failpoint::here("inherit.has_files");
     let (estate, belongings) = sort(legacy, files)?;
     Ok(Some(Heir {
         socket,
@@ -148,13 +152,16 @@ impl Heir {
             pid: std::process::id(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
         };
+        failpoint::here("inherit.is_ready");
         // If it has died, there is nobody else now.
         if channel.send(&ready, &[]).await.is_ok() {
+            failpoint::here("inherit.told_ready");
             match channel.receive().await? {
                 Some(Packet::Accept) | None => {}
                 Some(_) => return Err(io::Error::other("it goes on by itself")),
             }
         }
+        failpoint::here("inherit.may_accept");
         Ok(Predecessor {
             channel,
             is_over: AtomicBool::new(false),
@@ -182,12 +189,14 @@ impl Predecessor {
             if self.channel.send(&beat, &[]).await.is_err() {
                 break;
             }
+            failpoint::here("inherit.serves");
             tokio::select! {
                 _ = self.channel.receive() => break,
                 () = tokio::time::sleep(BEAT) => {}
             }
         }
         self.is_over.store(true, Relaxed);
+        failpoint::here("inherit.may_stay");
     }
 
     /// This process is to end. If the other one still waits, it accepts again: then the answer is true.

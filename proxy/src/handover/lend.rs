@@ -9,6 +9,7 @@ use std::process::{ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use holdfast_control::Accepting;
+use holdfast_control::failpoint;
 use holdfast_control::succession::{Belongings, Lent};
 use holdfast_control::wire::Upgraded;
 use rustix::process::{Pid, Signal, kill_process};
@@ -70,6 +71,7 @@ pub(crate) async fn hand_over(
     stop: impl Future<Output = ()>,
 ) -> Result<Successor, NotReplaced> {
     let began = Instant::now();
+    failpoint::here("lend.began");
     let mut legacy = Unsaid::all(estate, &lent.belongings);
     let candidate = Candidate::start(lent.binary, &mut legacy);
     let mut candidate = candidate.map_err(NotReplaced::Why)?;
@@ -93,6 +95,7 @@ pub(crate) async fn hand_over(
         Err(unfit) => {
             // First of all: clients wait.
             accepting.set(true);
+            failpoint::here("lend.accepts_again");
             let why = candidate.dismiss(unfit).await;
             tracing::error!("not upgraded: {why}");
             Err(NotReplaced::Why(why))
@@ -132,6 +135,7 @@ impl Candidate {
         let (ours, theirs) = pair().map_err(failed)?;
         let channel = Channel::new(ours).map_err(failed)?;
         legacy.say_what_fits(&channel).map_err(failed)?;
+        failpoint::here("lend.said");
         let child = Command::new(&program)
             .args(arguments())
             .env(VARIABLE, "1")
@@ -142,6 +146,7 @@ impl Candidate {
             .kill_on_drop(true)
             .spawn()
             .map_err(|error| format!("{} cannot be started: {error}", program.display()))?;
+        failpoint::here("lend.spawned");
         Ok(Self {
             program,
             child,
@@ -159,24 +164,29 @@ impl Candidate {
         let version = match self.hear("ready", READY_MAX).await? {
             Packet::Ready { pid, version } => {
                 self.must_be_child(pid)?;
+                failpoint::here("lend.is_ready");
                 version
             }
             other => return Err(out_of_turn(&other)),
         };
         accepting.set(false);
+        failpoint::here("lend.paused");
         self.accepts = true;
         self.tell(&Packet::Accept, &[], "serving").await?;
+        failpoint::here("lend.may_accept");
         let began = Instant::now();
         while began.elapsed() < PROOF {
             match self.hear("serving", SILENCE_MAX).await? {
                 Packet::Serving { connections } => {
                     self.connections = connections;
+                    failpoint::here("lend.serves");
                 }
                 Packet::Leaving => return Err(Unfit::Leaving),
                 other => return Err(out_of_turn(&other)),
             }
         }
         self.tell(&Packet::Stay, &[], "serving").await?;
+        failpoint::here("lend.may_stay");
         Ok(version)
     }
 
@@ -238,6 +248,7 @@ impl Candidate {
         let _ = self.channel.send(&Packet::Refused, &[]).await;
         // It must not write to the journal any more.
         let _ = self.child.kill().await;
+        failpoint::here("lend.dismissed");
         let program = self.program.display();
         match self.connections {
             0 => format!("{program}: {why}"),

@@ -51,7 +51,7 @@ impl Client {
         Self::over(socket.connect(to).await.unwrap())
     }
 
-    fn over(stream: TcpStream) -> Self {
+    pub(crate) fn over(stream: TcpStream) -> Self {
         stream.set_nodelay(true).unwrap();
         Self {
             stream,

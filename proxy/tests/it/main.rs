@@ -27,6 +27,7 @@ mod fronts;
 mod grpc;
 mod holding;
 mod http2;
+mod killing;
 mod limits;
 mod memory;
 mod reloading;

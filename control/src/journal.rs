@@ -6,6 +6,8 @@
 
 #[cfg(feature = "benching")]
 pub(crate) mod benching;
+#[cfg(test)]
+mod cutting;
 mod directory;
 mod error;
 mod file;

@@ -181,7 +181,7 @@ fn number(records: &mut [Record], last: u64) -> io::Result<String> {
 
 /// A whole journal: a header, and one record for each app.
 pub(super) fn snapshot(history: &History, seq: u64) -> io::Result<String> {
-    let mut text = line::write(&Header::after(seq))?;
+    let mut text = line::write(&Header::after(seq, history.len() as u64))?;
     for (past, seq) in history.iter().zip(seq + 1..) {
         let mut record = Record::of_past(past.0, past.1);
         record.seq = seq;

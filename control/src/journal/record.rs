@@ -18,15 +18,19 @@ pub(super) struct Header {
     journal: String,
     /// The number of the last record before this file began; the next one is one more.
     pub(super) seq: u64,
+    /// So many records came into place with it, as one: without them the file is damaged, not torn.
+    #[serde(default)]
+    pub(super) records: u64,
 }
 
 impl Header {
-    pub(super) fn after(seq: u64) -> Self {
+    pub(super) fn after(seq: u64, records: u64) -> Self {
         let journal = "holdfast".to_owned();
         Self {
             v: FORMAT,
             journal,
             seq,
+            records,
         }
     }
 }

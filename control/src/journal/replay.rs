@@ -51,6 +51,12 @@ pub(super) fn replay(octets: &[u8], path: &Path) -> Result<Replayed, JournalErro
         replayed.good_bytes += line.len() as u64;
         record.fold_into(&mut replayed.history);
     }
+    let read = replayed.seq - header.seq;
+    if read < header.records {
+        let whole = header.records;
+        let why = format!("{whole} records were put in place with it, and {read} are there");
+        return Err(refusal(Unreadable::Broken(why), path, line_number));
+    }
     Ok(replayed)
 }
 

@@ -15,6 +15,7 @@ mod full_disk;
 mod journalling;
 mod operations;
 mod receipts;
+mod recording;
 mod reloading;
 mod socket;
 mod strangers;

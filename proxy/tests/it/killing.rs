@@ -219,7 +219,7 @@ async fn every_point_to_die_at_is_come_by() {
         reached.extend(both.into_iter().map(|it| it.point));
         let is_missed = |point: &&&str| !reached.contains(**point);
         let never: Vec<_> = POINTS.iter().filter(is_missed).collect();
-        println!("{} of {} points", reached.len(), POINTS.len());
+        eprintln!("{} of {} points", reached.len(), POINTS.len());
         assert!(never.is_empty(), "nobody comes by {never:?}");
     };
     local.run_until(all()).await;

@@ -73,7 +73,7 @@ pub(crate) async fn go_through(
     }
     let wrong = wrong.borrow();
     let good = all - wrong.len();
-    println!("{what}: {good} of {all}");
+    eprintln!("{what}: {good} of {all}");
     let wrong = wrong.join("\n");
     assert!(wrong.is_empty(), "{what}: {good} of {all}\n{wrong}");
 }

@@ -90,7 +90,7 @@ pub(crate) struct Journal {
 enum Jobs {
     Thread(SyncSender<Job>),
     #[cfg(feature = "simulation")]
-    Task(tokio::sync::mpsc::UnboundedSender<Job>),
+    Task(tokio::sync::mpsc::Sender<Job>),
 }
 
 impl Jobs {
@@ -101,7 +101,7 @@ impl Jobs {
                 sent.map_err(|_: TrySendError<_>| JournalError::Stopped)
             }
             #[cfg(feature = "simulation")]
-            Self::Task(jobs) => jobs.send(job).map_err(|_| JournalError::Stopped),
+            Self::Task(jobs) => jobs.try_send(job).map_err(|_| JournalError::Stopped),
         }
     }
 }

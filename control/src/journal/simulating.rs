@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 use tokio::time::sleep;
 
 pub use super::directory::{Directory, JournalFile as DirectoryFile};
-use super::{History, Jobs, Journal, JournalError, JournalFile, Writer};
+use super::{History, Jobs, Journal, JournalError, JournalFile, WAITING_MAX, Writer};
 
 impl Journal {
     /// Opens the journal of this directory and reads it. Each job waits for `latency` before it is done.
@@ -21,7 +21,7 @@ impl Journal {
     {
         let path = directory.path("");
         let (file, history) = JournalFile::open(directory)?;
-        let (jobs, mut waiting) = mpsc::unbounded_channel();
+        let (jobs, mut waiting) = mpsc::channel(WAITING_MAX);
         let mut writer = Writer {
             file,
             history: history.clone(),

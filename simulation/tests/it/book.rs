@@ -104,7 +104,7 @@ impl Shared {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// This happened: it is counted by its first word, or the first two.
+    /// This happened. What happens with the same words is counted together; what more there is to say stands in the trace.
     pub(crate) fn tell(&self, what: &str, more: &str) {
         let mut book = self.book();
         *book.tally.entry(what.to_owned()).or_default() += 1;

@@ -80,7 +80,7 @@ impl Instance {
     }
 
     /// Becomes like that. Where nobody answers any more, connections end too.
-    pub(crate) fn become_(self: &Rc<Self>, mode: Mode) {
+    pub(crate) fn change_to(self: &Rc<Self>, mode: Mode) {
         self.shared.tell(
             &format!("app: {mode:?}"),
             &format!("instance {}", self.number),

@@ -7,8 +7,8 @@ use holdfast_control::simulating::{Commander, Said};
 use holdfast_control::wire::{Operation, Receipt};
 use simulation::dice::Dice;
 use swap_core::{
-    AppName, Block, Event, HoldCommand, Methods, OperationId, Outcome, Promote, Rollback, Saved,
-    Stage, Strategy,
+    AppName, Block, Event, HoldCommand, Methods, OperationId, Outcome, Promote, Release, Rollback,
+    Saved, Stage, Strategy,
 };
 use tokio::sync::watch;
 use tokio::time::sleep;
@@ -45,7 +45,7 @@ struct Order {
     receipt: Option<Receipt>,
 }
 
-/// All that were said. Cheap to clone is the shared book only; this is its owner's.
+/// All that were said.
 #[derive(Default)]
 pub(crate) struct Orders {
     orders: BTreeMap<String, Order>,
@@ -175,107 +175,139 @@ impl Operator {
     }
 
     fn event(&self, verb: Verb, id: &str) -> Option<(Event, Option<Order>, &'static str)> {
-        let by = "uid 0".to_owned();
-        let draw =
-            || usize::try_from(self.dice.within(0..=self.releases.count() as u64 - 1)).unwrap_or(0);
-        let limit = |max: u64| {
-            self.dice
-                .often(500)
-                .then(|| Duration::from_millis(self.dice.within(200..=max)))
-        };
-        let reason = None;
-        let order = |to: Option<&str>, rollback| Order {
-            to: to.map(str::to_owned),
-            rollback,
-            refused: false,
-            receipt: None,
-        };
+        let nameless = || Some(Order::to(None));
         Some(match verb {
-            Verb::Overlap | Verb::Hold | Verb::HoldWithCommand | Verb::PromoteStaged => {
-                let release = self.releases.release(draw()).clone();
-                let strategy = if verb == Verb::Overlap {
-                    Strategy::Overlap
-                } else {
-                    Strategy::Hold
-                };
-                let staged = verb == Verb::PromoteStaged;
-                let ask = Promote {
-                    operation: operation(id),
-                    instances: if staged {
-                        Vec::new()
-                    } else {
-                        release.instances.clone()
-                    },
-                    strategy: if staged { Strategy::Overlap } else { strategy },
-                    boot: limit(8000),
-                    drain: limit(4000),
-                    hold: None,
-                    if_current: None,
-                    if_generation: None,
-                    command: verb == Verb::HoldWithCommand,
-                    reason,
-                    by,
-                    release: release.id.clone(),
-                };
-                (
-                    Event::Promote(ask),
-                    Some(order(Some(release.id.as_str()), false)),
-                    "promote",
-                )
+            Verb::Overlap => self.promote(id, Strategy::Overlap, false),
+            Verb::Hold => self.promote(id, Strategy::Hold, false),
+            Verb::HoldWithCommand => self.promote(id, Strategy::Hold, true),
+            Verb::PromoteStaged => {
+                let (event, order, word) = self.promote(id, Strategy::Overlap, false);
+                (without_instances(event), order, word)
             }
-            Verb::Rollback => {
-                let ask = Rollback {
-                    operation: operation(id),
-                    release: None,
-                    if_generation: None,
-                    reason,
-                    by,
-                };
-                (Event::Rollback(ask), Some(order(None, true)), "rollback")
-            }
-            Verb::HoldAll | Verb::HoldWrites => {
-                let methods = if verb == Verb::HoldAll {
-                    Methods::ALL
-                } else {
-                    Methods::WRITES
-                };
-                let ask = HoldCommand {
-                    operation: operation(id),
-                    methods,
-                    timeout: limit(15_000),
-                    reason,
-                    by,
-                };
-                (Event::Hold(ask), Some(order(None, false)), "hold")
-            }
-            Verb::Stage => {
-                let release = self.releases.release(draw()).clone();
-                let (instances, boot) = (release.instances, limit(8000));
-                let ask = Stage {
-                    operation: operation(id),
-                    release: release.id,
-                    instances,
-                    boot,
-                    by,
-                };
-                (Event::Stage(ask), Some(order(None, false)), "stage")
-            }
+            Verb::Rollback => (rollback(id), Some(Order::back()), "rollback"),
+            Verb::HoldAll => (self.hold(id, Methods::ALL), nameless(), "hold"),
+            Verb::HoldWrites => (self.hold(id, Methods::WRITES), nameless(), "hold"),
+            Verb::Stage => (self.stage(id), nameless(), "stage"),
             Verb::Unstage => {
-                let release = self.releases.release(draw()).id.clone();
+                let release = self.release().id.clone();
                 (Event::Unstage { release }, None, "unstage")
             }
             Verb::Abort => (Event::Abort, None, "abort"),
             Verb::Resume => (Event::Resume, None, "resume"),
             Verb::Unblock => (Event::Unblock, None, "unblock"),
             Verb::Block => {
-                let block = Block {
-                    reason: "simulated".to_owned(),
-                    by,
-                };
-                (Event::Block(block), None, "block")
+                let (reason, by) = ("simulated".to_owned(), by());
+                (Event::Block(Block { reason, by }), None, "block")
             }
         })
     }
+
+    fn release(&self) -> &Release {
+        let last = self.releases.count() as u64 - 1;
+        let drawn = self.dice.within(0..=last);
+        self.releases.release(usize::try_from(drawn).unwrap_or(0))
+    }
+
+    /// None, as often as not.
+    fn limit(&self, max_ms: u64) -> Option<Duration> {
+        let ms = self.dice.within(200..=max_ms);
+        self.dice.often(500).then(|| Duration::from_millis(ms))
+    }
+
+    fn promote(
+        &self,
+        id: &str,
+        strategy: Strategy,
+        command: bool,
+    ) -> (Event, Option<Order>, &'static str) {
+        let Release {
+            id: release,
+            instances,
+        } = self.release().clone();
+        let order = Order::to(Some(release.as_str()));
+        let ask = Promote {
+            operation: operation(id),
+            release,
+            instances,
+            strategy,
+            boot: self.limit(8000),
+            drain: self.limit(4000),
+            hold: None,
+            if_current: None,
+            if_generation: None,
+            command,
+            reason: None,
+            by: by(),
+        };
+        (Event::Promote(ask), Some(order), "promote")
+    }
+
+    fn hold(&self, id: &str, methods: Methods) -> Event {
+        Event::Hold(HoldCommand {
+            operation: operation(id),
+            methods,
+            timeout: self.limit(15_000),
+            reason: None,
+            by: by(),
+        })
+    }
+
+    fn stage(&self, id: &str) -> Event {
+        let Release {
+            id: release,
+            instances,
+        } = self.release().clone();
+        Event::Stage(Stage {
+            operation: operation(id),
+            release,
+            instances,
+            boot: self.limit(8000),
+            by: by(),
+        })
+    }
+}
+
+impl Order {
+    fn to(to: Option<&str>) -> Self {
+        Self {
+            to: to.map(str::to_owned),
+            rollback: false,
+            refused: false,
+            receipt: None,
+        }
+    }
+
+    fn back() -> Self {
+        Self {
+            rollback: true,
+            ..Self::to(None)
+        }
+    }
+}
+
+fn rollback(id: &str) -> Event {
+    Event::Rollback(Rollback {
+        operation: operation(id),
+        release: None,
+        if_generation: None,
+        reason: None,
+        by: by(),
+    })
+}
+
+/// By its id alone, as one that is staged.
+fn without_instances(event: Event) -> Event {
+    match event {
+        Event::Promote(ask) => Event::Promote(Promote {
+            instances: Vec::new(),
+            ..ask
+        }),
+        other => other,
+    }
+}
+
+fn by() -> String {
+    "uid 0".to_owned()
 }
 
 fn operation(id: &str) -> OperationId {

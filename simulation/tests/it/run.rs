@@ -303,7 +303,7 @@ impl World {
         match action {
             Action::Clients(count) => (0..count).for_each(|_| self.client(life)),
             Action::Say(verb) => drop(spawn_local(life.operator.clone().say(verb))),
-            Action::Become(mode) => self.any_instance().become_(mode),
+            Action::Become(mode) => self.any_instance().change_to(mode),
             Action::Boot => self.boot(),
             Action::Kill => return Some(End::Killed),
             Action::PowerLoss => return Some(End::PowerLost),
@@ -336,11 +336,11 @@ impl World {
 
     fn boot(&self) {
         let (instance, after) = (self.any_instance().clone(), self.dice.within(0..=4000));
-        instance.become_(Mode::Booting);
+        instance.change_to(Mode::Booting);
         spawn_local(async move {
             sleep(Duration::from_millis(after)).await;
             if instance.mode.get() == Mode::Booting {
-                instance.become_(Mode::Up);
+                instance.change_to(Mode::Up);
             }
         });
     }
@@ -375,7 +375,7 @@ impl World {
             .iter()
             .filter(|instance| instance.mode.get() != Mode::Up)
         {
-            instance.become_(Mode::Up);
+            instance.change_to(Mode::Up);
         }
         let mut left = String::new();
         for _ in 0..REST_MAX_S {

@@ -125,7 +125,9 @@ impl Manager {
 impl Drop for Manager {
     fn drop(&mut self) {
         self.kill();
-        self.successor.map(kill);
+        if let Some(pid) = self.successor {
+            kill(pid);
+        }
     }
 }
 

@@ -207,6 +207,35 @@ fn every_promise_names_tests_that_exist() {
 }
 
 #[test]
+fn every_fault_has_a_test_and_every_such_test_is_told() {
+    let files = tree();
+    let is_of_faults = |file: &&File| file.path.starts_with("proxy/tests/it/faults/");
+    let texts = files.iter().filter(is_of_faults).map(|file| &file.text);
+    let functions = texts.flat_map(|text| text.split("async fn ").skip(1));
+    let names = functions.filter_map(|text| text.split('(').next());
+    let is_of_fault = |name: &&str| {
+        let number = name.strip_prefix('f').and_then(|rest| rest.get(..2));
+        number.is_some_and(|number| number.parse::<u8>().is_ok())
+    };
+    let tests: Vec<_> = names.filter(is_of_fault).collect();
+    let has_test = |number: &u8| {
+        let number = format!("f{number:02}");
+        tests
+            .iter()
+            .any(|name| name.split('_').any(|part| part == number))
+    };
+    let missing = (1..=27).filter(|number| !has_test(number));
+    let missing: Vec<_> = missing.map(|number| format!("F{number}")).collect();
+    assert_none(&missing, "faults without a test");
+    let promises = read("PROMISES.md");
+    let untold = tests
+        .iter()
+        .filter(|name| !promises.contains(&format!("::{name}`")));
+    let untold: Vec<_> = untold.map(|name| (*name).to_owned()).collect();
+    assert_none(&untold, "tests of faults that are not in PROMISES.md");
+}
+
+#[test]
 fn tests_have_deadlines_instead_of_sleeps() {
     let is_test = |file: &File| file.is_rust() && file.path.contains("/tests/");
     let found = offences(|file, line| is_test(file) && line.contains("thread::sleep"));

@@ -12,7 +12,7 @@ use hyper::body::Incoming;
 use hyper::server::conn as server;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
@@ -61,7 +61,11 @@ impl App {
         let socket = tokio::net::TcpSocket::new_v4().unwrap();
         socket.set_reuseaddr(true).unwrap();
         socket.bind(address).unwrap();
-        let listener = socket.listen(1024).unwrap();
+        Self::listening(name, socket.listen(1024).unwrap(), speaks)
+    }
+
+    /// The same where somebody listens already.
+    pub(crate) fn listening(name: &'static str, listener: TcpListener, speaks: Speaks) -> Self {
         let address = listener.local_addr().unwrap();
         let seen = Arc::<Mutex<Vec<Seen>>>::default();
         let task = tokio::spawn(serve(listener, name, speaks, seen.clone()));
@@ -93,6 +97,29 @@ impl App {
         }
         self.address
     }
+}
+
+/// An app that gives these answers to heads, one a connection, by the number of the connection. It reads no body, and closes.
+pub(crate) async fn scripted(answer: impl Fn(usize) -> String + Send + 'static) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        for number in 0.. {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let answer = answer(number);
+            tokio::spawn(async move {
+                let mut head = Vec::new();
+                while !head.windows(4).any(|end| end == b"\r\n\r\n") {
+                    if stream.read_buf(&mut head).await.is_ok_and(|read| read > 0) {
+                        continue;
+                    }
+                    return;
+                }
+                let _ = stream.write_all(answer.as_bytes()).await;
+            });
+        }
+    });
+    address
 }
 
 impl Drop for App {

@@ -4,7 +4,9 @@ use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -23,13 +25,19 @@ pub(crate) struct Daemon {
     listen: Option<SocketAddr>,
     flags: Vec<String>,
     home: TempDir,
-    log: Log,
+    log: Arc<Log>,
     /// Processes that have taken its place, the last one now.
     successors: Vec<u64>,
 }
 
-/// What a daemon has said so far, after `ready`.
-type Log = Arc<Mutex<String>>;
+/// A daemon's log, which is read as it comes.
+#[derive(Default)]
+struct Log {
+    /// So far.
+    said: Mutex<String>,
+    /// It is not read for now.
+    is_left: AtomicBool,
+}
 
 impl Daemon {
     /// One app, `default`, whose first release is `app`.
@@ -39,7 +47,12 @@ impl Daemon {
 
     /// With more flags, and the text of a configuration (none if empty).
     pub(crate) async fn start(flags: &[&str], config: &str) -> Self {
-        Self::run(flags, config, Some("127.0.0.1:0".parse().unwrap()))
+        Self::start_at(flags, config, "127.0.0.1:0".parse().unwrap())
+    }
+
+    /// The same with another listener.
+    pub(crate) fn start_at(flags: &[&str], config: &str, listen: SocketAddr) -> Self {
+        Self::run(flags, config, Some(listen))
     }
 
     /// The same with the listeners of the configuration, of which the first one is talked to.
@@ -61,7 +74,7 @@ impl Daemon {
             listen,
             flags,
             home,
-            log: Log::default(),
+            log: Arc::default(),
             successors: Vec::new(),
         };
         daemon.address = ready_at(&mut daemon.child, &daemon.log);
@@ -80,25 +93,74 @@ impl Daemon {
 
     /// Ends it as a power cut would, and starts it again on the same state and address.
     pub(crate) fn kill_and_start_again(&mut self) {
+        self.kill();
+        self.start_again();
+    }
+
+    /// Ends it as a power cut would.
+    pub(crate) fn kill(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
-        let listen = self.listen.map(|_| self.address);
-        self.child = spawn(&self.home, &self.flags, listen);
+    }
+
+    /// Starts it on the same state and address, after its end.
+    pub(crate) fn start_again(&mut self) {
+        self.child = self.spawn_again();
         assert_eq!(ready_at(&mut self.child, &self.log), self.address);
     }
 
+    /// The same where it refuses to: what it says.
+    pub(crate) fn refuses_to_start_again(&self) -> String {
+        let output = self.spawn_again().wait_with_output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{said}");
+        said
+    }
+
+    fn spawn_again(&self) -> Child {
+        let listen = self.listen.map(|_| self.address);
+        spawn(&self.home, &self.flags, listen)
+    }
+
     /// Where it keeps what outlives it.
-    #[cfg(feature = "acme")]
     pub(crate) fn state(&self) -> PathBuf {
         self.home.path().join("state")
     }
 
     /// Whether a line of its log has all of these.
-    #[cfg(feature = "acme")]
     pub(crate) fn has_said(&self, words: &[&str]) -> bool {
-        let log = self.log.lock().unwrap();
+        let log = self.log.said.lock().unwrap();
         let mut lines = log.lines();
         lines.any(|line| words.iter().all(|word| line.contains(word)))
+    }
+
+    /// What is said of itself under this name, in all series together. With `--admin=127.0.0.1:0`.
+    pub(crate) async fn metric(&self, name: &str) -> f64 {
+        let page = Client::connect(self.admin()).await.get("/metrics").await;
+        let page = page.text();
+        let samples = page.lines().filter(|line| {
+            let rest = line.strip_prefix(name);
+            rest.is_some_and(|rest| rest.starts_with(['{', ' ']))
+        });
+        samples
+            .map(|line| line.rsplit(' ').next().unwrap().parse::<f64>().unwrap())
+            .sum()
+    }
+
+    /// Where its metrics are.
+    pub(crate) fn admin(&self) -> SocketAddr {
+        let log = self.log.said.lock().unwrap();
+        let (_, rest) = log.split_once("admin=").unwrap();
+        rest.split(char::is_whitespace)
+            .next()
+            .unwrap()
+            .parse()
+            .unwrap()
+    }
+
+    /// From now on nobody reads its log, until somebody does again.
+    pub(crate) fn leave_log(&self, is_left: bool) {
+        self.log.is_left.store(is_left, Relaxed);
     }
 
     /// SIGTERM.
@@ -110,6 +172,17 @@ impl Daemon {
     pub(crate) fn signal(&self, signal: rustix::process::Signal) {
         let pid = rustix::process::Pid::from_child(&self.child);
         rustix::process::kill_process(pid, signal).unwrap();
+    }
+
+    /// The process that serves now.
+    pub(crate) fn pid(&self) -> u64 {
+        let successor = self.successors.last().copied();
+        successor.unwrap_or_else(|| self.child.id().into())
+    }
+
+    /// A file of it in /proc.
+    pub(crate) fn proc(&self, name: &str) -> PathBuf {
+        PathBuf::from(format!("/proc/{}/{name}", self.pid()))
     }
 
     /// From now on this process is the daemon, which is no child of ours.
@@ -171,18 +244,22 @@ impl Daemon {
 
     /// CPU time that it has taken so far, in ticks of 10 ms.
     pub(crate) fn ticks(&self) -> u64 {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap();
+        let stat = std::fs::read_to_string(self.proc("stat")).unwrap();
         let fields: Vec<_> = stat.rsplit(") ").next().unwrap().split(' ').collect();
         fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap()
     }
 
     /// Memory that it has now.
     pub(crate) fn resident_kib(&self) -> u64 {
-        let status = format!("/proc/{}/status", self.child.id());
-        let status = std::fs::read_to_string(status).unwrap();
-        let line = status.lines().find_map(|it| it.strip_prefix("VmRSS:"));
-        let kib = line.unwrap().trim().strip_suffix(" kB");
-        kib.unwrap().parse().unwrap()
+        self.in_status("VmRSS:")
+    }
+
+    /// A number that the kernel knows of it, in KiB where it is one of memory.
+    pub(crate) fn in_status(&self, name: &str) -> u64 {
+        let status = std::fs::read_to_string(self.proc("status")).unwrap();
+        let line = status.lines().find_map(|it| it.strip_prefix(name));
+        let number = line.unwrap().trim();
+        number.trim_end_matches(" kB").parse().unwrap()
     }
 
     /// Waits until so many requests are held.
@@ -199,30 +276,34 @@ fn written(home: &TempDir, config: &str) -> Option<String> {
     (!config.is_empty()).then(|| format!("--config={}", path.display()))
 }
 
-/// Not the daemon's own flag: how many files it may open.
-pub(crate) const OPEN_FILES: &str = "ulimit=";
+/// Not the daemon's own flag: what a shell does before it becomes the daemon.
+pub(crate) const BEFORE: &str = "before=";
+/// The same: how many files it may open.
+pub(crate) const OPEN_FILES: &str = "before=ulimit -n ";
 
 fn program(flags: &[String]) -> Command {
     let daemon = env!("CARGO_BIN_EXE_holdfast");
-    let limit = flags.iter().find_map(|flag| flag.strip_prefix(OPEN_FILES));
-    let Some(limit) = limit else {
+    let before = flags.iter().find_map(|flag| flag.strip_prefix(BEFORE));
+    let Some(before) = before else {
         return Command::new(daemon);
     };
     let mut shell = Command::new("sh");
-    let script = format!("ulimit -n {limit}; exec \"$0\" \"$@\"");
+    let script = format!("{before}; exec \"$0\" \"$@\"");
     shell.args(["-c", &script, daemon]);
     shell
 }
 
 fn spawn(home: &TempDir, flags: &[String], listen: Option<SocketAddr>) -> Child {
     let mut command = program(flags);
-    let flags = flags.iter().filter(|flag| !flag.starts_with(OPEN_FILES));
+    let flags = flags.iter().filter(|flag| !flag.starts_with(BEFORE));
     command
         .arg("run")
         .args(flags.clone())
         .arg("--control")
         .arg(home.path().join("control.sock"));
-    command.arg("--state-dir").arg(home.path().join("state"));
+    if !flags.clone().any(|flag| flag.starts_with("--state-dir")) {
+        command.arg("--state-dir").arg(home.path().join("state"));
+    }
     command.args(listen.map(|listen| format!("--listen={listen}")));
     if !flags.clone().any(|flag| flag.starts_with("--workers")) {
         command.arg("--workers=2");
@@ -247,8 +328,8 @@ impl Drop for Daemon {
 }
 
 /// Reads the log until the line `ready` says where, then lets it flow to the test's output.
-fn ready_at(child: &mut Child, said: &Log) -> SocketAddr {
-    let said = said.clone();
+fn ready_at(child: &mut Child, kept: &Arc<Log>) -> SocketAddr {
+    let kept = kept.clone();
     let mut log = BufReader::new(child.stderr.take().unwrap());
     let mut line = String::new();
     loop {
@@ -258,6 +339,7 @@ fn ready_at(child: &mut Child, said: &Log) -> SocketAddr {
             "the daemon ended before it was ready"
         );
         eprint!("daemon: {line}");
+        *kept.said.lock().unwrap() += &line;
         if let Some((_, rest)) = line.split_once("listen=") {
             let address = rest
                 .split([' ', ',', '\n'])
@@ -268,7 +350,10 @@ fn ready_at(child: &mut Child, said: &Log) -> SocketAddr {
             std::thread::spawn(move || {
                 log.lines().map_while(Result::ok).for_each(|line| {
                     eprintln!("daemon: {line}");
-                    *said.lock().unwrap() += &format!("{line}\n");
+                    *kept.said.lock().unwrap() += &format!("{line}\n");
+                    while kept.is_left.load(Relaxed) {
+                        std::thread::park_timeout(Duration::from_millis(5));
+                    }
                 })
             });
             return address;

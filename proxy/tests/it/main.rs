@@ -22,6 +22,7 @@ mod demo;
 mod differential;
 mod down;
 mod edges;
+mod faults;
 mod frames;
 mod fronts;
 mod grpc;

@@ -40,7 +40,11 @@ impl Authority {
 
     /// Writes `NAME.pem` and `NAME.key`, good for this host.
     pub(crate) fn issue(&self, name: &str, host: &str) {
-        let params = CertificateParams::new(vec![host.to_owned()]).unwrap();
+        self.issue_as(name, CertificateParams::new(vec![host.to_owned()]).unwrap());
+    }
+
+    /// The same with all that a certificate may say.
+    pub(crate) fn issue_as(&self, name: &str, params: CertificateParams) {
         let key = KeyPair::generate().unwrap();
         let certificate = params.signed_by(&key, &self.issuer).unwrap();
         let write = |end: &str, text: String| std::fs::write(self.file(name, end), text).unwrap();
@@ -109,12 +113,12 @@ impl Authority {
 }
 
 /// A daemon whose only listener is this one.
-fn daemon(app: &App, listener: &str) -> Daemon {
+pub(crate) fn daemon(app: &App, listener: &str) -> Daemon {
     let config = format!("[[listen]]\naddress = \"127.0.0.1:0\"\n{listener}\n[app.default]\n");
     Daemon::start_as_configured(&[&format!("--upstream={}", app.address)], &config)
 }
 
-async fn shake(
+pub(crate) async fn shake(
     daemon: &Daemon,
     client: ClientConfig,
     host: &str,
@@ -147,7 +151,7 @@ pub(crate) fn shown(stream: &TlsStream<TcpStream>) -> CertificateDer<'static> {
     certificates[0].clone().into_owned()
 }
 
-fn certificate(path: &Path) -> CertificateDer<'static> {
+pub(crate) fn certificate(path: &Path) -> CertificateDer<'static> {
     CertificateDer::from_pem_file(path).unwrap()
 }
 

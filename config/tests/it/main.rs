@@ -1,6 +1,10 @@
 //! What the configuration promises, seen from outside.
 
-#![allow(clippy::unwrap_used, reason = "helpers of tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "helpers of tests; what is skipped is said"
+)]
 
 mod broken;
 mod changes;

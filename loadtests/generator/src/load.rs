@@ -152,6 +152,7 @@ fn run_load(plan: Plan, tally: Arc<Tally>, commands: mpsc::Receiver<Command>) ->
         records: crowd.take_records(),
         marks: tally.take_marks(),
         closes: crowd.pool.closes().take(),
+        pauses: crowd.pauses.take(),
         tunnels: crowd.tunnels.take(),
         unprocessed: crowd.unprocessed.get(),
         connections: crowd.pool.figures(),

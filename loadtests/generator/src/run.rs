@@ -27,6 +27,8 @@ pub struct Run {
     pub marks: Vec<Mark>,
     /// Idle connections that were closed by the other side without a word. Each is a fault.
     pub closes: Vec<UnannouncedClose>,
+    /// When the clients themselves stood still: what they say of times is late by as much.
+    pub pauses: Vec<Pause>,
     /// WebSocket tunnels.
     pub tunnels: Vec<Tunnel>,
     /// Streams of HTTP/2 that a GOAWAY, or REFUSED_STREAM, said were never processed; each was sent again (RFC 9113, 8.7).
@@ -162,6 +164,15 @@ pub struct UnannouncedClose {
     pub idle: Duration,
 }
 
+/// A while in which the clients did nothing, though there was something to do: the machine was busy with other things.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pause {
+    /// Since when.
+    pub from: Moment,
+    /// Until when.
+    pub until: Moment,
+}
+
 /// A WebSocket tunnel.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tunnel {
@@ -211,6 +222,12 @@ impl Run {
     pub fn number(&self, id: &str) -> Option<u64> {
         let number = id.strip_prefix(&self.prefix)?.strip_prefix('-')?;
         number.parse().ok()
+    }
+
+    /// How long the clients stood still between these, in all.
+    pub fn paused(&self, from: Moment, until: Moment) -> Duration {
+        let within = |it: &Pause| it.until.min(until).since(it.from.max(from));
+        self.pauses.iter().map(within).sum()
     }
 
     /// The request of this number.

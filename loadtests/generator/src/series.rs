@@ -207,6 +207,7 @@ mod tests {
             records,
             marks: Vec::new(),
             closes: Vec::new(),
+            pauses: Vec::new(),
             tunnels: Vec::new(),
             unprocessed: 0,
             connections: Default::default(),

@@ -113,7 +113,7 @@ pub(super) fn inexcusable(seen: &Seen, gone: &[Moment]) -> Vec<String> {
     inexcusable.map(describe).collect()
 }
 
-fn has_failed(record: &Record) -> bool {
+pub(super) fn has_failed(record: &Record) -> bool {
     match record.ending {
         Ending::App { .. } | Ending::Left => false,
         Ending::Proxy { .. } | Ending::Lost(_) => true,

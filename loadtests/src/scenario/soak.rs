@@ -12,6 +12,7 @@ mod watch;
 
 use std::time::Duration;
 
+use holdfast_control::wire::Upgraded;
 use holdfast_load::load::Load;
 use holdfast_load::report::Report;
 use tokio::time::{Instant, sleep};
@@ -72,12 +73,20 @@ pub(super) async fn play(options: &Options) -> Result<Report, Trouble> {
     Ok(report)
 }
 
-/// What the daemon takes when it has seen all kinds of clients, and they have gone.
+/// What the daemon takes when it has seen all kinds of clients, and they have gone. It has a socket or two more when another process was
+/// there before it, so there was one.
 async fn rest_after_warm_up(
     stage: &mut Stage,
     site: &Site,
     options: &Options,
 ) -> Result<crate::figures::Figures, Trouble> {
+    let upgraded: Upgraded = stage
+        .swapctl
+        .call(&["upgrade"])
+        .await?
+        .expect_done()?
+        .read()?;
+    stage.daemon.succeeded_by(upgraded.pid);
     let warm_up = Load::start(site.plan(stage, RATE, FRESH))?;
     steady(options.seconds(SECONDS).min(Duration::from_secs(10)) / 2).await;
     warm_up.finish().await?;

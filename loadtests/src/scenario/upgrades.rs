@@ -6,7 +6,7 @@ use std::time::Duration;
 use holdfast_control::wire::Upgraded;
 use holdfast_load::load::Load;
 use holdfast_load::report::Report;
-use holdfast_load::run::TunnelEnd;
+use holdfast_load::run::{TunnelEnd, UnannouncedClose};
 use holdfast_load::verdict::Verdict;
 
 use super::Scenario;
@@ -66,11 +66,20 @@ pub(super) async fn play(options: &Options) -> Result<Report, Trouble> {
 
 /// A process that ends closes what nobody uses, and nothing that somebody has just used.
 pub(super) fn closes(verdict: &mut Verdict, seen: &Seen) {
-    let closes = &seen.run.closes;
-    let soonest = closes.iter().map(|it| it.idle).min();
+    let run = &seen.run;
+    // A client that stood still sees an answer, and then the end of its connection, that much later.
+    let idle = |it: &UnannouncedClose| {
+        let before = it.at.minus(it.idle + IDLE);
+        it.idle + run.paused(before, it.at)
+    };
+    let soonest = run.closes.iter().map(idle).min();
+    let paused = run.paused(run.began, run.ended);
     verdict.must(
         "connections that were closed without a word had been idle for five seconds",
-        format!("{} closed, the soonest after {soonest:?}", closes.len()),
+        format!(
+            "{} closed, the soonest after {soonest:?}; the clients stood still for {paused:?} in all",
+            run.closes.len()
+        ),
         soonest.is_none_or(|idle| idle + GRAIN >= IDLE),
     );
 }

@@ -22,10 +22,10 @@ use super::plan::{Mix, Plan};
 use super::pool::{Manner, Pool};
 use super::tally::Tally;
 use crate::clock::Moment;
-use crate::run::{Ending, Kind, Loss, Protocol, Record, Tunnel};
+use crate::run::{Ending, Kind, Loss, Pause, Protocol, Record, Tunnel};
 
 /// How often a request is tried again that was not sent.
-const TRIES: usize = 20;
+const TRIES: usize = 5;
 
 /// What the clients share.
 pub(crate) struct Crowd {
@@ -42,6 +42,7 @@ pub(crate) struct Crowd {
     pub(crate) under_way: RefCell<BTreeMap<u64, UnderWay>>,
     /// Streams that were sent again because they had not been processed.
     pub(crate) unprocessed: Cell<u64>,
+    pub(crate) pauses: RefCell<Vec<Pause>>,
     tally: Arc<Tally>,
     records: RefCell<Vec<Record>>,
     next_number: Cell<u64>,
@@ -87,6 +88,7 @@ impl Crowd {
             plan,
             prefix,
             unprocessed: Cell::default(),
+            pauses: RefCell::default(),
             tally,
             over,
         })
@@ -157,8 +159,9 @@ impl Crowd {
         let _place = self.pool.place().await;
         let ask = self.ask(pending);
         let (mut request, expected) = ask.request(&self.template);
-        for _ in 0..TRIES {
-            let mut connection = match self.connection(pending).await {
+        for attempt in 0..TRIES {
+            // Whoever finds a kept connection closed takes a new one: the others may be closed too.
+            let mut connection = match self.connection(pending, attempt == 0).await {
                 Ok(connection) => connection,
                 Err(loss) => return Ending::Lost(loss),
             };
@@ -179,8 +182,8 @@ impl Crowd {
         Ending::Lost(Loss::Closed)
     }
 
-    async fn connection(&self, pending: &Pending) -> Result<Connection, Loss> {
-        if pending.fresh {
+    async fn connection(&self, pending: &Pending, kept: bool) -> Result<Connection, Loss> {
+        if pending.fresh || !kept {
             self.pool.open(pending.manner()).await
         } else {
             self.pool.kept(pending.protocol).await

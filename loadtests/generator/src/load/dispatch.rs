@@ -2,6 +2,7 @@
 
 use std::io;
 use std::rc::Rc;
+use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
@@ -12,11 +13,14 @@ use super::metronome::{Beats, Metronome};
 use super::plan::{Mix, Plan};
 use super::tunnel::tunnel;
 use crate::clock::Moment;
-use crate::run::{Ending, Kind, Loss};
+use crate::run::{Ending, Kind, Loss, Pause};
 
 /// Requests under way, for each connection that there may be, and at least. More are lost at once: what is tested, or
 /// this process, is far too slow.
 const UNDER_WAY_MAX: (usize, usize) = (4, 10_000);
+
+/// So long the clients may stand still before it is noted.
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// What a load is told while it runs.
 pub(crate) enum Command {
@@ -98,6 +102,8 @@ struct Schedule {
     /// How many in all.
     total: u64,
     next: u64,
+    /// When it was looked at last.
+    looked: Moment,
 }
 
 impl Schedule {
@@ -110,6 +116,7 @@ impl Schedule {
             // Saturates.
             total: total as u64,
             next: 0,
+            looked: beats.at(0),
         }
     }
 
@@ -120,6 +127,15 @@ impl Schedule {
     /// No more requests start.
     fn stop(&mut self) {
         self.total = self.next;
+    }
+
+    /// The next request was due long ago, and nobody looked: the clients stood still.
+    fn note_pause(&mut self, crowd: &Crowd, now: Moment) {
+        let from = self.beats.at(self.next).max(self.looked);
+        if now.since(from) > PAUSE {
+            crowd.pauses.borrow_mut().push(Pause { from, until: now });
+        }
+        self.looked = now;
     }
 
     /// The start of the next request, if it is due.
@@ -136,6 +152,7 @@ impl Schedule {
 /// Starts all that is due.
 fn start(crowd: &Rc<Crowd>, schedule: &mut Schedule, running: &mut JoinSet<()>) {
     let now = Moment::now();
+    schedule.note_pause(crowd, now);
     let (per_connection, at_least) = UNDER_WAY_MAX;
     let most = at_least.max(crowd.plan.max_connections.saturating_mul(per_connection));
     while let Some(intended) = schedule.take(now) {

@@ -21,7 +21,7 @@ use tokio_rustls::rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use tokio_rustls::rustls::{self, ServerConfig};
 
 use crate::bad_proxy::{Answer, forward, half, whole};
-use crate::stage::{Stage, load, plan};
+use crate::stage::{LONG, Stage, load, plan};
 
 const NAME: &str = "front.test";
 /// An empty SETTINGS; and a GOAWAY that leaves all streams out, for no error (RFC 9113, 6.5 and 6.8).
@@ -141,13 +141,20 @@ impl Front {
     }
 }
 
-/// Leaves all that was asked out, and ends when the client does.
+/// Waits for a request, leaves it out, and ends when the client does.
 async fn go_away(stream: &mut (impl AsyncRead + AsyncWrite + Unpin)) {
-    let mut octets = [0; 4096];
+    const HEADERS: u8 = 1;
     stream.write_all(&SETTINGS).await.unwrap();
-    // The preface, SETTINGS and the first request, or some of it.
-    while let Ok(1..) = stream.read(&mut octets).await {
-        if stream.write_all(&GOAWAY).await.is_err() {
+    let mut preface = [0; 24];
+    let mut head = [0; 9];
+    let _ = stream.read_exact(&mut preface).await;
+    while stream.read_exact(&mut head).await.is_ok() {
+        let len = u32::from_be_bytes([0, head[0], head[1], head[2]]);
+        let mut payload = vec![0; usize::try_from(len).unwrap()];
+        if stream.read_exact(&mut payload).await.is_err() {
+            return;
+        }
+        if head[3] == HEADERS && stream.write_all(&GOAWAY).await.is_err() {
             return;
         }
     }
@@ -204,6 +211,7 @@ async fn a_good_front_is_found_to_be_one_in_each_protocol() {
     plan.mix.http2 = 0.5;
     plan.slow_clients = 2;
     plan.large_clients = 4;
+    plan.timeout = LONG;
     let run = load(plan).await;
     let findings = Findings::of(&run, &stage.ledger(), &Reigns::default());
     assert!(passes(&findings), "{findings:#?}");

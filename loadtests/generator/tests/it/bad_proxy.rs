@@ -15,7 +15,7 @@ use hyper::body::{Frame, Incoming};
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Mutex, oneshot};
+use tokio::sync::{Mutex, Notify, oneshot};
 use tokio::time::{Sleep, sleep};
 
 /// What it does wrong, every tenth time.
@@ -63,6 +63,8 @@ pub(crate) struct BadProxy {
     last: Mutex<Option<Response<Bytes>>>,
     /// Those who wait, while there is a hold.
     held: Mutex<Option<Vec<oneshot::Sender<()>>>>,
+    /// The first of them has come.
+    came: Notify,
 }
 
 pub(crate) type Answer = Response<BoxBody<Bytes, Broken>>;
@@ -88,6 +90,7 @@ impl BadProxy {
             count: AtomicU64::new(0),
             last: Mutex::default(),
             held: Mutex::new(fault.holds().then(Vec::new)),
+            came: Notify::new(),
         });
         tokio::spawn(proxy.clone().release());
         tokio::spawn(async move {
@@ -100,7 +103,7 @@ impl BadProxy {
     }
 
     async fn serve(self: Arc<Self>, stream: TcpStream) {
-        let used = Arc::new(tokio::sync::Notify::new());
+        let used = Arc::new(Notify::new());
         let answer = |request| {
             let (proxy, used) = (self.clone(), used.clone());
             async move {
@@ -122,8 +125,9 @@ impl BadProxy {
         }
     }
 
-    /// Ends the hold.
+    /// Ends the hold, a while after the first request.
     async fn release(self: Arc<Self>) {
+        self.came.notified().await;
         sleep(HOLD).await;
         let mut held = self.held.lock().await.take().unwrap_or_default();
         if self.fault == Fault::HoldsBackwards {
@@ -143,6 +147,7 @@ impl BadProxy {
             let Some(held) = &mut *held else { return };
             let (release, turn) = oneshot::channel();
             held.push(release);
+            self.came.notify_one();
             turn
         };
         let _ = turn.await;

@@ -6,7 +6,7 @@ use holdfast_load::app::App;
 use holdfast_load::clock::Moment;
 use holdfast_load::load::Load;
 use holdfast_load::report::Report;
-use holdfast_load::run::{Ending, Loss, Record};
+use holdfast_load::run::{Ending, Kind, Loss, Record};
 
 use super::{Scenario, hold};
 use crate::cli::Options;
@@ -127,7 +127,9 @@ fn is_excused(record: &Record, gone: &[Moment]) -> bool {
         sent_before && record.ended >= *gone && record.ended <= *gone + SOON
     };
     let had_begun = record.ending == Ending::Lost(Loss::Truncated);
-    (had_begun || !record.kind.is_idempotent()) && gone.iter().any(under_way)
+    // A handshake of a WebSocket opens something, and is not sent twice either.
+    let sent_once = !record.kind.is_idempotent() || record.kind == Kind::Tunnel;
+    (had_begun || sent_once) && gone.iter().any(under_way)
 }
 
 /// Whether it was with the app when that went. A busy machine has more of them than an idle one.

@@ -201,12 +201,17 @@ impl Predecessor {
 
     /// This process is to end. If the other one still waits, it accepts again: then the answer is true.
     pub(crate) async fn leave(&self) -> bool {
-        let still_waits = !self.is_over.swap(true, Relaxed);
-        if still_waits {
-            // If it has gone, nobody is left to be told.
-            let _ = self.channel.send(&Packet::Leaving, &[]).await;
+        if self.is_over.swap(true, Relaxed) {
+            return false;
         }
-        still_waits
+        // It may have said just now that it leaves, and nobody has looked yet.
+        let said = tokio::time::timeout(BEAT, self.channel.receive()).await;
+        if let Ok(Ok(Some(Packet::Stay) | None)) = said {
+            return false;
+        }
+        // If it has gone, nobody is left to be told.
+        let _ = self.channel.send(&Packet::Leaving, &[]).await;
+        true
     }
 
     /// Returns when it has ended.

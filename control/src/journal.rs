@@ -8,6 +8,10 @@
 pub(crate) mod benching;
 #[cfg(test)]
 mod cutting;
+#[cfg_attr(
+    not(feature = "simulation"),
+    expect(unreachable_pub, reason = "the simulation names what is in it")
+)]
 mod directory;
 mod error;
 mod file;

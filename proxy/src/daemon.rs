@@ -1,5 +1,6 @@
 //! `holdfast run`: from what was typed to a daemon that serves, and back to an exit code.
 
+mod closing;
 mod configuration;
 mod service_manager;
 mod signals;
@@ -28,7 +29,7 @@ use crate::acme;
 use crate::activation::Activated;
 use crate::admin;
 use crate::cli;
-use crate::handover::{self, Estate, Heir, Predecessor, Successor};
+use crate::handover::{self, Estate, Heir, Predecessor};
 use crate::limits;
 use crate::listeners::Listeners;
 use crate::memory;
@@ -36,14 +37,11 @@ use crate::metrics::Page;
 use crate::plane::Plane;
 use crate::table;
 use crate::tls::{Means, TicketKeys};
-use crate::workers::{Connections, Running, Workers};
+use crate::workers::{Connections, Workers};
+use closing::House;
 use configuration::Configuration;
 use succession::End;
 
-/// How long a stopping daemon waits for its last requests.
-const STOP_MAX: Duration = Duration::from_secs(30);
-/// How long whoever is told of the successor may take to hear it.
-const FAREWELL_MAX: Duration = Duration::from_secs(1);
 /// How long the last lines of the access log may take to be written.
 const LOG_END_MAX: Duration = Duration::from_secs(1);
 
@@ -170,38 +168,23 @@ async fn serve(
         None => upkeep.start(replaced.clone()),
         Some(predecessor) => {
             let upkeep = (upkeep, replaced.clone());
-            let connections = running.connections();
-            let proof = prove(predecessor.clone(), plane.clone(), connections);
+            let proof = prove(predecessor.clone(), plane.clone(), running.connections());
             tokio::spawn(outlive(predecessor.clone(), proof, handle.clone(), upkeep));
         }
     }
     tokio::spawn(service_manager::keep_informed(plane));
     let end = succession::until_end(&handle, &accepting, estate, upgrades).await;
-    let still_waits = match &predecessor {
-        Some(predecessor) => predecessor.leave().await,
-        None => false,
-    };
-    if let End::Replaced(successor) = &end {
+    if matches!(end, End::Replaced(_)) {
         replaced.cancel();
-        leave(running, successor, &handle).await;
-    } else {
-        tracing::info!("stopping: no more connections are accepted");
-        service_manager::tell(&NotifyState::Stopping);
-        // They may have been refused for a successor that stops as well.
-        accepting.set(!still_waits);
-        let last_call = async {
-            if !still_waits {
-                listeners.last_call().await;
-            }
-        };
-        // This one is the main process for whoever stops it, and what is left when that ends may be killed.
-        let last_requests = async {
-            if let Some(predecessor) = predecessor.filter(|_| !still_waits) {
-                predecessor.ended().await;
-            }
-        };
-        stop(running, last_call, last_requests, 1).await;
     }
+    let house = House {
+        running,
+        listeners: &listeners,
+        accepting: &accepting,
+        handle: &handle,
+        predecessor: predecessor.as_deref(),
+    };
+    house.close(&end).await;
     access_log.finish(LOG_END_MAX);
     // Now, and not before: the end of what `end` has tells the other process of ours.
     drop(end);
@@ -241,18 +224,6 @@ async fn outlive(
     failpoint::here("inherit.alone");
     let (upkeep, replaced) = upkeep;
     upkeep.start(replaced);
-}
-
-/// Another process serves. This one answers its last requests.
-async fn leave(running: Running, successor: &Successor, handle: &Handle) {
-    let pid = successor.upgraded.pid;
-    tracing::info!(pid, "replaced: the last requests are answered");
-    service_manager::tell(&NotifyState::MainPid(pid));
-    // A service manager that stops us may tell both processes: this one does already as it is told.
-    stop(running, async {}, async {}, 2).await;
-    failpoint::here("lend.stopped");
-    // Whoever asked for the upgrade reads the answer.
-    let _ = tokio::time::timeout(FAREWELL_MAX, handle.left()).await;
 }
 
 /// What the TLS of all listeners shares. Sessions of the process before this one are resumed.
@@ -412,30 +383,4 @@ fn ready(listening: &[SocketAddr], handle: &Handle) {
 fn join(addresses: &[SocketAddr], between: &str) -> String {
     let texts: Vec<_> = addresses.iter().map(ToString::to_string).collect();
     texts.join(between)
-}
-
-/// Ends as the last request does, or after a limit, or at once after so many signals. `first` is waited for while clients are
-/// still accepted, `last` when all of them have gone.
-async fn stop(
-    running: Running,
-    first: impl Future<Output = ()>,
-    last: impl Future<Output = ()>,
-    signals: usize,
-) {
-    let connections = running.connections();
-    let stopping = async {
-        first.await;
-        running.stop().await;
-        last.await;
-    };
-    tokio::select! {
-        () = stopping => tracing::info!("stopped"),
-        () = tokio::time::sleep(STOP_MAX) => {
-            let cut = connections.now();
-            tracing::warn!(cut, "connections were still open after {STOP_MAX:?}, and are cut");
-        }
-        () = signals::stop_asked(signals) => {
-            tracing::warn!(cut = connections.now(), "stopped at once");
-        }
-    }
 }

@@ -135,7 +135,7 @@ impl Driver {
             Message::Operation(id, reply) => drop(reply.send(self.operations.watch(&id))),
             Message::Apps(reply) => drop(reply.send(self.apps.keys().cloned().collect())),
             Message::Lend(reply) => drop(reply.send(self.lend().await)),
-            Message::Still(reply) => self.still.push(reply),
+            Message::Still(reply) => self.wait_until_still(reply),
             Message::TakeBack(reply) => {
                 self.take_back().await;
                 let _ = reply.send(());

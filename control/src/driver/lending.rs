@@ -4,6 +4,7 @@ use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 
 use swap_core::{AppName, Phase};
+use tokio::sync::oneshot;
 
 use super::Driver;
 use crate::failpoint;
@@ -20,6 +21,13 @@ impl Driver {
         let lent = self.journal.lend().await;
         failpoint::here("lend.has_lock");
         lent.map_err(|error| problem::journal(&error))
+    }
+
+    /// Somebody wants to know when every app stands still.
+    pub(super) fn wait_until_still(&mut self, who: oneshot::Sender<()>) {
+        // Who has left needs no place.
+        self.still.retain(|who| !who.is_closed());
+        self.still.push(who);
     }
 
     /// Tells those who wait for it that every app stands still, if it is so.

@@ -4,8 +4,11 @@
 use std::io::{self, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::time::Duration;
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::time::{Duration, Instant};
+
+/// So often it is looked whether there is room for the last word.
+const LOOK: Duration = Duration::from_millis(1);
 
 /// The way to the thread. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -46,9 +49,16 @@ impl Outlet {
     /// Waits, but not for long, until all that was handed over is written. The process may end then.
     pub(crate) fn finish(&self, within: Duration) {
         let (written, done) = sync_channel(1);
-        if self.pages.try_send(Parcel::Last(written)).is_ok() {
-            let _ = done.recv_timeout(within);
+        let began = Instant::now();
+        let mut last = Parcel::Last(written);
+        while let Err(TrySendError::Full(back)) = self.pages.try_send(last) {
+            if began.elapsed() > within {
+                return;
+            }
+            std::thread::sleep(LOOK);
+            last = back;
         }
+        let _ = done.recv_timeout(within.saturating_sub(began.elapsed()));
     }
 
     /// Takes a page of so many lines, or drops it.

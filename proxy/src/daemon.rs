@@ -40,6 +40,7 @@ use crate::tls::{Means, TicketKeys};
 use crate::workers::{Connections, Workers};
 use closing::House;
 use configuration::Configuration;
+use signals::Signals;
 use succession::End;
 
 /// How long the last lines of the access log may take to be written.
@@ -116,7 +117,7 @@ async fn serve(
     // Not while another process does.
     let accepting = Accepting::new(heir.is_none());
     let workers = Workers::new(&listeners, connections, &access_log, &accepting);
-    let (workers, signals) = workers.map_err(|error| internal("the listeners", error))?;
+    let (workers, observed) = workers.map_err(|error| internal("the listeners", error))?;
     let plane = workers.plane.clone();
     let (upgrade, upgrades) = succession::hook();
     let mut options = options(
@@ -138,7 +139,7 @@ async fn serve(
     let upkeep = upkeep.map_err(usage)?;
     plane.configure(&apps);
     let started = control
-        .start(settings.apps.clone(), plane.clone(), signals)
+        .start(settings.apps.clone(), plane.clone(), observed)
         .await;
     let handle = started.map_err(|error| internal("the apps cannot be published", error))?;
     let running = workers.start().await;
@@ -161,6 +162,7 @@ async fn serve(
         );
         tokio::spawn(admin::serve(listener, page, accepting.clone()));
     }
+    let mut signals = Signals::listen();
     ready(&listeners.addresses(), &handle);
     let predecessor = predecessor.map(Arc::new);
     let replaced = CancellationToken::new();
@@ -173,7 +175,7 @@ async fn serve(
         }
     }
     tokio::spawn(service_manager::keep_informed(plane));
-    let end = succession::until_end(&handle, &accepting, estate, upgrades).await;
+    let end = succession::until_end(&handle, &accepting, estate, upgrades, &mut signals).await;
     if matches!(end, End::Replaced(_)) {
         replaced.cancel();
     }
@@ -184,7 +186,7 @@ async fn serve(
         handle: &handle,
         predecessor: predecessor.as_deref(),
     };
-    house.close(&end).await;
+    house.close(&end, &mut signals).await;
     access_log.finish(LOG_END_MAX);
     // Now, and not before: the end of what `end` has tells the other process of ours.
     drop(end);

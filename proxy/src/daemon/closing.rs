@@ -7,7 +7,7 @@ use sd_notify::NotifyState;
 use tokio::time::timeout;
 
 use super::service_manager;
-use super::signals;
+use super::signals::Signals;
 use super::succession::End;
 use crate::handover::{Predecessor, Successor};
 use crate::listeners::Listeners;
@@ -29,39 +29,42 @@ pub(super) struct House<'a> {
 
 impl House<'_> {
     /// Returns when the last request has been answered, or time is up.
-    pub(super) async fn close(self, end: &End) {
+    pub(super) async fn close(self, end: &End, signals: &mut Signals) {
         let still_waits = match self.predecessor {
             Some(predecessor) => predecessor.leave().await,
             None => false,
         };
         match end {
-            End::Replaced(successor) => self.leave(successor).await,
-            End::Stopped if still_waits => self.leave_to_the_one_before().await,
-            End::Stopped => self.shut().await,
+            End::Replaced(successor) => self.leave(successor, signals).await,
+            End::Stopped if still_waits => self.leave_to_the_one_before(signals).await,
+            End::Stopped => self.shut(signals).await,
         }
     }
 
     /// Another process serves.
-    async fn leave(self, successor: &Successor) {
+    async fn leave(self, successor: &Successor, signals: &mut Signals) {
         let pid = successor.upgraded.pid;
         tracing::info!(pid, "replaced: the last requests are answered");
-        service_manager::tell(&NotifyState::MainPid(pid));
+        // If it does not hear that, it takes the end of this process for that of the service.
+        let state = NotifyState::MainPid(pid);
+        let heard = service_manager::tell_surely(&state);
         // A service manager that stops us may tell both processes: this one does already as it is told.
-        stop(self.running, async {}, async {}, 2).await;
+        let stopping = stop(self.running, async {}, async {}, signals.stops(2));
+        let _ = tokio::join!(stopping, timeout(STOP_MAX, heard));
         failpoint::here("lend.stopped");
         // Whoever asked for the upgrade reads the answer.
         let _ = timeout(FAREWELL_MAX, self.handle.left()).await;
     }
 
     /// The process before this one waited whether this one lives, and accepts again, by the same sockets.
-    async fn leave_to_the_one_before(self) {
+    async fn leave_to_the_one_before(self, signals: &mut Signals) {
         tracing::info!("stopping: the process before this one goes on");
         self.accepting.set(false);
-        stop(self.running, async {}, async {}, 1).await;
+        stop(self.running, async {}, async {}, signals.stops(1)).await;
     }
 
     /// Nobody is accepted from now on but those who have begun to connect.
-    async fn shut(self) {
+    async fn shut(self, signals: &mut Signals) {
         tracing::info!("stopping: no more connections are accepted");
         service_manager::tell(&NotifyState::Stopping);
         // They may have been refused for a successor that stops as well.
@@ -73,17 +76,17 @@ impl House<'_> {
             }
         };
         let last_call = self.listeners.last_call();
-        stop(self.running, last_call, the_one_before, 1).await;
+        stop(self.running, last_call, the_one_before, signals.stops(1)).await;
     }
 }
 
-/// Ends as the last request does, or after a limit, or at once after so many signals. `first` is waited for while clients are
+/// Ends as the last request does, or after a limit, or when `at_once` does. `first` is waited for while clients are
 /// still accepted, `last` when all of them have gone.
 async fn stop(
     running: Running,
     first: impl Future<Output = ()>,
     last: impl Future<Output = ()>,
-    signals: usize,
+    at_once: impl Future<Output = ()>,
 ) {
     let connections = running.connections();
     let stopping = async {
@@ -97,7 +100,7 @@ async fn stop(
             let cut = connections.now();
             tracing::warn!(cut, "connections were still open after {STOP_MAX:?}, and are cut");
         }
-        () = signals::stop_asked(signals) => {
+        () = at_once => {
             tracing::warn!(cut = connections.now(), "stopped at once");
         }
     }

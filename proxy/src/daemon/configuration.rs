@@ -20,13 +20,19 @@ const INITIAL: &str = "initial";
 pub(crate) struct Configuration {
     typed: cli::Run,
     now: Mutex<Settings>,
+    /// Names for which certificates are kept up, as long as this process lives.
+    ordered: BTreeSet<String>,
 }
 
 impl Configuration {
     /// Reads it for the first time. Warnings are printed.
     pub(crate) fn read(typed: cli::Run) -> Result<Self, Failed> {
-        let now = Mutex::new(settings(&typed).map_err(usage)?);
-        Ok(Self { typed, now })
+        let now = settings(&typed).map_err(usage)?;
+        Ok(Self {
+            typed,
+            ordered: acme_names(&now),
+            now: Mutex::new(now),
+        })
     }
 
     pub(crate) fn now(&self) -> Settings {
@@ -41,7 +47,7 @@ impl Configuration {
         let newer = settings(&self.typed)?;
         let apps = table::Settings::open_all(&newer.apps).map_err(|error| error.to_string())?;
         let mut now = self.now.lock().unwrap_or_else(PoisonError::into_inner);
-        nothing_to_order(&now, &newer)?;
+        self.nothing_to_order(&newer)?;
         let listening = listeners.prepare(&now, &newer, plane.mail());
         let listening = listening.map_err(|error| error.to_string())?;
         let changes = now.changes(&newer);
@@ -66,26 +72,28 @@ impl Configuration {
         *now = newer;
         Ok(Reloaded { apps, diff })
     }
-}
 
-/// Certificates are ordered for the names that were known when this process began: a listener with another name would have
-/// none.
-fn nothing_to_order(now: &Settings, newer: &Settings) -> Result<(), String> {
-    let known = acme_names(now);
-    let new: Vec<_> = acme_names(newer).difference(&known).copied().collect();
-    if new.is_empty() {
-        return Ok(());
+    /// Certificates are ordered for the names that were known when this process began: a listener with another name would
+    /// have none.
+    fn nothing_to_order(&self, newer: &Settings) -> Result<(), String> {
+        let names = acme_names(newer);
+        let new: Vec<&str> = names
+            .difference(&self.ordered)
+            .map(String::as_str)
+            .collect();
+        if new.is_empty() {
+            return Ok(());
+        }
+        Err(format!(
+            "listen: acme: a reload orders no certificates, and {} is new: upgrade or restart the daemon",
+            new.join(", ")
+        ))
     }
-    Err(format!(
-        "listen: acme: a reload orders no certificates, and {} is new: upgrade or restart the daemon",
-        new.join(", ")
-    ))
 }
 
-fn acme_names(settings: &Settings) -> BTreeSet<&str> {
+fn acme_names(settings: &Settings) -> BTreeSet<String> {
     let tls = settings.listen.iter().filter_map(|it| it.tls.as_ref());
-    tls.flat_map(|tls| tls.acme.iter().map(String::as_str))
-        .collect()
+    tls.flat_map(|tls| tls.acme.iter().cloned()).collect()
 }
 
 fn settings(typed: &cli::Run) -> Result<Settings, String> {

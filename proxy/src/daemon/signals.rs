@@ -34,6 +34,13 @@ impl Signals {
         }
     }
 
+    /// Resolves when somebody has asked the daemon to stop so many times more.
+    pub(crate) async fn stops(&mut self, times: usize) {
+        for _ in 0..times {
+            self.stop().await;
+        }
+    }
+
     /// Resolves when somebody asks the daemon to stop.
     pub(crate) async fn stop(&mut self) {
         tokio::select! {
@@ -58,14 +65,6 @@ fn upgrade(handle: Handle) {
             Err(why) => tracing::error!("not upgraded: {why}"),
         }
     });
-}
-
-/// Resolves when somebody has asked the daemon to stop so many times more.
-pub(crate) async fn stop_asked(times: usize) {
-    let mut signals = Signals::listen();
-    for _ in 0..times {
-        signals.stop().await;
-    }
 }
 
 fn listen(kind: SignalKind) -> Option<Signal> {

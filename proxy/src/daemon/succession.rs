@@ -49,8 +49,8 @@ pub(super) async fn until_end(
     accepting: &Accepting,
     estate: impl Fn() -> io::Result<Estate>,
     mut asked: mpsc::Receiver<Asked>,
+    signals: &mut Signals,
 ) -> End {
-    let mut signals = Signals::listen();
     loop {
         let Asked { lent, reply } = tokio::select! {
             biased;

@@ -19,6 +19,11 @@ impl Accepting {
         self.0.send_replace(accepts);
     }
 
+    /// Whether they are now.
+    pub fn is_on(&self) -> bool {
+        *self.0.borrow()
+    }
+
     /// Returns when they are.
     pub async fn begun(&self) {
         self.becomes(true).await;

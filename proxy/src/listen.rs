@@ -1,4 +1,4 @@
-//! listen: sockets that take clients, one for each worker and address, and a permit for each connection.
+//! listen: sockets that take clients, one for each worker and address.
 //!
 //! All sockets of an address are bound before any of them accepts, and none is closed before nobody can wait in its queue:
 //! clients that do would be reset.
@@ -7,13 +7,14 @@ use std::io;
 use std::net::SocketAddr;
 use std::os::fd::AsFd;
 use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use holdfast_config::{Limits, Listen, Network};
 use rustix::io::Errno;
 use socket2::{Domain, Protocol, SockFilter, SockRef, Socket, TcpKeepalive, Type};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::OwnedSemaphorePermit;
 
 use crate::challenges::Challenges;
 use crate::peer::Trusted;
@@ -78,6 +79,9 @@ impl Front {
         }
     }
 }
+
+/// A client's connection, and where it comes from.
+pub(crate) type Arrived = (TcpStream, SocketAddr);
 
 /// A client's connection, and the permit that counts it.
 pub(crate) struct Accepted {
@@ -160,29 +164,28 @@ pub(crate) fn is_taken(address: SocketAddr) -> io::Result<bool> {
     }
 }
 
-/// The next client. The permit comes first: at the limit clients wait in the kernel's queue, not with us.
-pub(crate) async fn accept(
-    listener: &TcpListener,
-    front: &watch::Receiver<Arc<Front>>,
-    permits: &Arc<Semaphore>,
-) -> Option<Accepted> {
-    // Closed only when the daemon stops accepting.
-    let permit = permits.clone().acquire_owned().await.ok()?;
+/// The next client.
+pub(crate) async fn accept(listener: &TcpListener) -> Arrived {
     loop {
         match listener.accept().await {
-            Ok((stream, client)) => {
-                return Some(Accepted {
-                    stream,
-                    front: front.borrow().clone(),
-                    client,
-                    permit,
-                });
-            }
+            Ok(arrived) => return arrived,
             Err(error) if is_of_one_client(&error) => {}
             Err(error) => {
                 tracing::warn!(%error, "accept paused");
                 tokio::time::sleep(PAUSE).await;
             }
+        }
+    }
+}
+
+/// The next client of those who wait in the queue now.
+pub(crate) fn accept_waiting(listener: &TcpListener) -> Option<Arrived> {
+    let mut cx = Context::from_waker(Waker::noop());
+    loop {
+        match listener.poll_accept(&mut cx) {
+            Poll::Ready(Ok(arrived)) => return Some(arrived),
+            Poll::Ready(Err(error)) if is_of_one_client(&error) => {}
+            Poll::Ready(Err(_)) | Poll::Pending => return None,
         }
     }
 }

@@ -5,7 +5,7 @@ mod change;
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use holdfast_config::{Limits, Listen, Network, Settings};
@@ -19,7 +19,7 @@ use crate::stop::Stop;
 use crate::tls::{Expiry, Means, Tls, TlsError};
 
 /// How long those who have begun to connect may take to be there, once nobody else may begin.
-const LAST_CALL: Duration = Duration::from_millis(300);
+const LAST_CALL: Duration = Duration::from_millis(700);
 
 /// Why clients cannot be met.
 #[derive(Debug, thiserror::Error)]
@@ -30,13 +30,19 @@ pub(crate) enum ListenError {
     Failed(SocketAddr, #[source] io::Error),
     #[error(transparent)]
     Tls(#[from] TlsError),
-    #[error("the workers have too much to do to listen on {0}: try again")]
-    Busy(SocketAddr),
+    #[error("the workers have too much to do to listen anywhere else: try again")]
+    Busy,
+    #[error(
+        "a service manager keeps {0} open, where clients would wait for nobody: take it from its socket unit, and restart"
+    )]
+    Shared(SocketAddr),
 }
 
 /// All of them.
 pub(crate) struct Listeners {
     now: Mutex<Vec<(Listen, Arc<Open>)>>,
+    /// Those that are gone, as long as somebody may still come.
+    closing: Mutex<Vec<Weak<Open>>>,
     workers: usize,
     means: Means,
 }
@@ -82,6 +88,7 @@ impl Listeners {
     ) -> Result<Self, ListenError> {
         let this = Self {
             now: Mutex::default(),
+            closing: Mutex::default(),
             workers,
             means: means.clone(),
         };
@@ -91,7 +98,7 @@ impl Listeners {
             let front = this.front(listen, &rules, &stop, None)?;
             let inherited = heir.as_mut().and_then(|heir| heir.listener(listen.address));
             let inherited = inherited.or_else(|| activated.listener(listen.address));
-            let listener = inherited.map_or_else(|| this.bind(listen.address), Ok)?;
+            let listener = inherited.map_or_else(|| this.bind(listen.address, &[]), Ok)?;
             let open = Open::new(listener, front, stop);
             this.now().push((listen.clone(), Arc::new(open)));
         }
@@ -143,6 +150,12 @@ impl Listeners {
         all.into_iter().for_each(|(_, open)| open.stop.stop());
     }
 
+    fn closing(&self) -> MutexGuard<'_, Vec<Weak<Open>>> {
+        let mut closing = self.closing.lock().unwrap_or_else(PoisonError::into_inner);
+        closing.retain(|open| open.strong_count() > 0);
+        closing
+    }
+
     fn now(&self) -> MutexGuard<'_, Vec<(Listen, Arc<Open>)>> {
         self.now.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -172,10 +185,20 @@ impl Listeners {
         )))
     }
 
-    fn bind(&self, asked: SocketAddr) -> Result<Listener, ListenError> {
+    /// `besides`: what has just been bound too.
+    fn bind(
+        &self,
+        asked: SocketAddr,
+        besides: &[(Listen, Arc<Open>)],
+    ) -> Result<Listener, ListenError> {
         let failed = |error| ListenError::Failed(asked, error);
-        // One of our own shares its port with the new one (SO_REUSEPORT): nobody else can have it.
-        let is_ours = self.addresses().iter().any(|it| it.port() == asked.port());
+        let closing: Vec<_> = self.closing().iter().filter_map(Weak::upgrade).collect();
+        let now = self.now().clone();
+        let ours = now.iter().chain(besides).map(|(_, open)| open);
+        // One of our own shares its port with the new one (SO_REUSEPORT): whoever else has it cannot be told.
+        let is_ours = ours
+            .chain(&closing)
+            .any(|open| overlap(open.listener.address, asked));
         if !is_ours && listen::is_taken(asked).map_err(failed)? {
             return Err(ListenError::InUse(asked));
         }
@@ -187,6 +210,12 @@ impl Listeners {
             shared: false,
         })
     }
+}
+
+/// Whether somebody who listens on one is in the way of the other.
+fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
+    let any = one.ip().is_unspecified() || other.ip().is_unspecified();
+    one.port() == other.port() && (any || one.ip() == other.ip())
 }
 
 impl Open {

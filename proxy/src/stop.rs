@@ -1,4 +1,4 @@
-//! The daemon stops: seen by every connection, with one load where a request looks, and a wake-up for who waits.
+//! A listener stops, or the daemon, with all of them: seen by every connection, with one load where a request looks, and a wake-up for who waits.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};

@@ -91,16 +91,21 @@ impl Tls {
     /// Reads all files again, for replacing what is in use.
     pub(crate) fn look_again(self: Arc<Self>) -> Result<Reread, TlsError> {
         let ready = ready(&self.settings, &self.listener, &self.means)?;
-        self.refuse_expired(&ready)?;
+        self.refuse_expired(&self.settings, &ready)?;
         Ok(Reread { tls: self, ready })
+    }
+
+    /// By one that has other files.
+    pub(crate) fn may_be_replaced(&self, by: &Self) -> Result<(), TlsError> {
+        self.refuse_expired(&by.settings, &by.now())
     }
 
     /// What has expired does not take the place of what is in use. That stays, also if it has expired itself: clients are
     /// no better off if nothing else can be reloaded either.
-    fn refuse_expired(&self, newer: &Ready) -> Result<(), TlsError> {
+    fn refuse_expired(&self, settings: &config::Tls, newer: &Ready) -> Result<(), TlsError> {
         let (before, now) = (self.now().expiries, SystemTime::now());
         // There is one for each of the files, in their order.
-        let files = self.settings.certificates.iter();
+        let files = settings.certificates.iter();
         for (files, expiry) in files.zip(newer.expiries.iter()) {
             if expiry.at <= now && !before.contains(expiry) {
                 let at = jiff::Timestamp::try_from(expiry.at).unwrap_or_default();

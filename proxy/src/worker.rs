@@ -16,7 +16,7 @@ use tokio_util::task::TaskTracker;
 use crate::access_log::{AccessLog, Book};
 use crate::clock;
 use crate::connection;
-use crate::listen::{self, Front};
+use crate::listen::{self, Accepted, Arrived, Front};
 use crate::listeners::Inlet;
 use crate::memory::Memory;
 use crate::stop::Stop;
@@ -68,7 +68,7 @@ pub(crate) enum Mail {
     /// Say that it was read.
     Pulse(oneshot::Sender<()>),
     /// Let clients in there too.
-    Listen(Inlet),
+    Listen(Vec<Inlet>),
 }
 
 /// What a worker needs to begin.
@@ -179,9 +179,11 @@ impl House {
             listener: TcpListener::from_std(socket.into())?,
             front,
             stop,
+            arrived: None,
             house: self.clone(),
         };
-        tokio::task::spawn_local(door.accept());
+        let accepting = self.connections.track_future(door.accept());
+        tokio::task::spawn_local(accepting);
         Ok(())
     }
 }
@@ -191,40 +193,77 @@ struct Door {
     listener: TcpListener,
     front: watch::Receiver<Arc<Front>>,
     stop: Stop,
+    /// Who has come and waits for a permit: at the limit one waits here, the others in the kernel's queue.
+    arrived: Option<Arrived>,
     house: House,
 }
 
 impl Door {
     /// Accepts until the listener stops; not while another process does. The listener stays open: who waits in its queue is
     /// served by that one.
-    async fn accept(self) {
+    async fn accept(mut self) {
+        let (stop, accepting) = (self.stop.clone(), self.house.accepting.clone());
         loop {
             tokio::select! {
                 biased;
-                () = self.stop.stopped() => return,
-                () = self.house.accepting.begun() => {}
+                () = stop.stopped() => break,
+                () = accepting.begun() => {}
             }
             tokio::select! {
                 biased;
-                () = self.stop.stopped() => return,
-                () = self.house.accepting.paused() => {}
-                () = self.accept_all() => return,
+                () = stop.stopped() => break,
+                () = accepting.paused() => {}
+                () = self.accept_all() => {}
             }
+        }
+        self.let_in_who_waits().await;
+    }
+
+    /// May be left at any time: nobody who has come is lost.
+    async fn accept_all(&mut self) {
+        loop {
+            if self.arrived.is_none() {
+                self.arrived = Some(listen::accept(&self.listener).await);
+            }
+            self.let_in().await;
         }
     }
 
-    async fn accept_all(&self) {
-        let House {
-            worker,
-            connections,
-            permits,
-            ..
-        } = &self.house;
-        while let Some(accepted) = listen::accept(&self.listener, &self.front, permits).await {
-            // Boxed: a task is moved about, whole, when it begins and when it ends.
-            let serving = Box::pin(connection::run(accepted, worker.clone()));
-            tokio::task::spawn_local(connections.track_future(serving));
+    /// The last ones: the kernel has let them in, and would reset them. Not if the queue is served by another process.
+    async fn let_in_who_waits(&mut self) {
+        self.let_in().await;
+        while self.house.accepting.is_on() {
+            self.arrived = listen::accept_waiting(&self.listener);
+            if self.arrived.is_none() {
+                return;
+            }
+            self.let_in().await;
         }
+    }
+
+    /// Serves who has come, when there is a permit.
+    async fn let_in(&mut self) {
+        if self.arrived.is_none() {
+            return;
+        }
+        let permits = self.house.permits.clone();
+        // Nobody closes the semaphore.
+        let (Ok(permit), Some((stream, client))) =
+            (permits.acquire_owned().await, self.arrived.take())
+        else {
+            return;
+        };
+        let front = self.front.borrow().clone();
+        let accepted = Accepted {
+            stream,
+            front,
+            client,
+            permit,
+        };
+        // Boxed: a task is moved about, whole, when it begins and when it ends.
+        let serving = Box::pin(connection::run(accepted, self.house.worker.clone()));
+        let serving = self.house.connections.track_future(serving);
+        tokio::task::spawn_local(serving);
     }
 }
 
@@ -244,10 +283,11 @@ async fn read_mail(mut mail: mpsc::Receiver<Mail>, house: House) {
                 let _ = done.send(());
             }
             Mail::Pulse(read) => drop(read.send(())),
-            Mail::Listen(inlet) => {
-                // Its socket is closed: clients come to those of other workers.
-                if let Err(error) = house.open(inlet) {
-                    tracing::error!(%error, "a listener is not usable");
+            Mail::Listen(inlets) => {
+                for inlet in inlets {
+                    if let Err(error) = house.open(inlet) {
+                        tracing::error!(%error, "a listener is not usable");
+                    }
                 }
             }
         }

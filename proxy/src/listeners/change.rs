@@ -12,13 +12,20 @@ use crate::tls::{Reread, TlsError};
 use crate::worker::Mail;
 
 /// What is to be done: certificates are read, sockets bound, and nobody has noticed.
+#[derive(Default)]
 pub(crate) struct Change {
     /// All that will be open.
     open: Vec<(Listen, Arc<Open>)>,
     gone: Vec<Arc<Open>>,
     fronts: Vec<(Arc<Open>, Arc<Front>)>,
     rereads: Vec<Reread>,
-    inlets: Vec<(OwnedPermit<Mail>, Inlet)>,
+    inlets: Vec<(OwnedPermit<Mail>, Vec<Inlet>)>,
+}
+
+/// What an address is to be.
+enum Next {
+    Known(Arc<Open>),
+    New(Arc<Front>, Stop),
 }
 
 impl Listeners {
@@ -29,45 +36,54 @@ impl Listeners {
         newer: &Settings,
         mail: &[Sender<Mail>],
     ) -> Result<Change, ListenError> {
-        let mut change = Change {
-            open: Vec::new(),
-            gone: Vec::new(),
-            fronts: Vec::new(),
-            rereads: Vec::new(),
-            inlets: Vec::new(),
-        };
+        let mut change = Change::default();
         let rules = Rules::of(newer);
         let same_rules = rules == Rules::of(older);
         let mut known = self.now().clone();
+        let mut next = Vec::new();
         for listen in &newer.listen {
             let at = known
                 .iter()
                 .position(|(known, _)| known.address == listen.address);
-            let open = match at.map(|at| known.remove(at)) {
-                Some((was, open)) if was == *listen && same_rules => {
-                    change.reread(&open)?;
-                    open
-                }
+            next.push(match at.map(|at| known.remove(at)) {
                 Some((was, open)) => {
                     let tls = open.tls().filter(|_| was.tls == listen.tls);
-                    let front = self.front(listen, &rules, &open.stop, tls)?;
-                    change.fronts.push((open.clone(), front));
-                    if was.tls == listen.tls {
+                    let stays = tls.is_some();
+                    if was != *listen || !same_rules {
+                        let front = self.front(listen, &rules, &open.stop, tls)?;
+                        change.refuse_expired(&open, &front)?;
+                        change.fronts.push((open.clone(), front));
+                    }
+                    if stays {
                         change.reread(&open)?;
                     }
-                    open
+                    Next::Known(open)
                 }
                 None => {
                     let stop = Stop::default();
-                    let front = self.front(listen, &rules, &stop, None)?;
-                    let open = Open::new(self.bind(listen.address)?, front, stop);
-                    change.enter(listen, &open, mail)?;
-                    Arc::new(open)
+                    Next::New(self.front(listen, &rules, &stop, None)?, stop)
+                }
+            });
+        }
+        change.gone = known.into_iter().map(|(_, open)| open).collect();
+        if let Some(shared) = change.gone.iter().find(|open| open.listener.shared) {
+            return Err(ListenError::Shared(shared.listener.asked));
+        }
+        // Last: whoever finds a socket that listens may connect to it.
+        let mut new = Vec::new();
+        for (listen, next) in newer.listen.iter().zip(next) {
+            let open = match next {
+                Next::Known(open) => open,
+                Next::New(front, stop) => {
+                    let listener = self.bind(listen.address, &change.open)?;
+                    let open = Arc::new(Open::new(listener, front, stop));
+                    new.push(open.clone());
+                    open
                 }
             };
             change.open.push((listen.clone(), open));
         }
-        change.gone = known.into_iter().map(|(_, open)| open).collect();
+        change.enter(&new, mail)?;
         Ok(change)
     }
 
@@ -77,10 +93,11 @@ impl Listeners {
         for (open, front) in change.fronts {
             open.front.send_replace(front);
         }
-        for (permit, inlet) in change.inlets {
-            permit.send(Mail::Listen(inlet));
+        for (permit, inlets) in change.inlets {
+            permit.send(Mail::Listen(inlets));
         }
         for open in change.gone {
+            self.closing().push(Arc::downgrade(&open));
             tokio::spawn(open.close());
         }
         *self.now() = change.open;
@@ -94,22 +111,28 @@ impl Change {
         Ok(())
     }
 
+    /// Other files take the place of those in use only if they serve for anything.
+    fn refuse_expired(&self, open: &Open, front: &Front) -> Result<(), TlsError> {
+        match (open.tls(), &front.tls) {
+            (Some(before), Some(now)) => before.may_be_replaced(now),
+            _ => Ok(()),
+        }
+    }
+
     /// Each worker has room for its sockets, and will have them.
-    fn enter(
-        &mut self,
-        listen: &Listen,
-        open: &Open,
-        mail: &[Sender<Mail>],
-    ) -> Result<(), ListenError> {
-        let mut shared = Vec::new();
-        let sharing = open.share_out(mail.len(), |worker, inlet| {
-            shared.push((worker, inlet));
-        });
-        sharing.map_err(|error| ListenError::Failed(listen.address, error))?;
-        for (worker, inlet) in shared {
-            let permit = mail[worker].clone().try_reserve_owned();
-            let permit = permit.map_err(|_| ListenError::Busy(listen.address))?;
-            self.inlets.push((permit, inlet));
+    fn enter(&mut self, new: &[Arc<Open>], mail: &[Sender<Mail>]) -> Result<(), ListenError> {
+        let mut shares: Vec<_> = mail.iter().map(|_| Vec::new()).collect();
+        for open in new {
+            let asked = open.listener.asked;
+            let sharing = open.share_out(mail.len(), |worker, inlet| shares[worker].push(inlet));
+            sharing.map_err(|error| ListenError::Failed(asked, error))?;
+        }
+        for (inlets, mail) in shares.into_iter().zip(mail) {
+            if !inlets.is_empty() {
+                let permit = mail.clone().try_reserve_owned();
+                self.inlets
+                    .push((permit.map_err(|_| ListenError::Busy)?, inlets));
+            }
         }
         Ok(())
     }

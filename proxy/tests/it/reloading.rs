@@ -123,6 +123,24 @@ async fn a_reload_that_cannot_listen_everywhere_changes_nothing() {
 }
 
 #[tokio::test]
+async fn sixty_listeners_come_at_once_and_one_port_may_be_had_for_both_versions_of_ip() {
+    let (app, [first, second], daemon) = at_the_first().await;
+    let many: Vec<_> = (0..60).map(|_| Reserved::new()).collect();
+    let port = second.address.port();
+    let both = ["[::]", "0.0.0.0"].map(|any| format!("{any}:{port}").parse().unwrap());
+    let all = many.iter().map(|it| it.address).chain(both);
+    let all: Vec<_> = all.chain([first.address]).map(|it| (it, "")).collect();
+    let (status, said) = daemon.reload(&config(&all, &app)).await;
+    assert_eq!(status, 200, "{said}");
+    served(many[59].address).await;
+    served(second.address).await;
+    let (status, said) = daemon.reload(&config(&[(first.address, "")], &app)).await;
+    assert_eq!(status, 200, "{said}");
+    until_shut(many[0].address).await;
+    served(first.address).await;
+}
+
+#[tokio::test]
 async fn what_clients_meet_at_an_address_changes_for_those_who_connect_from_now_on() {
     let (app, [first, _], daemon) = at_the_first().await;
     let authority = Authority::new();

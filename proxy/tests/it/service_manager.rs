@@ -52,13 +52,16 @@ impl Manager {
 
     /// Starts the service: a daemon at this address.
     fn start(&mut self, app: &App, at: SocketAddr, socket: Option<&TcpListener>) {
+        self.configure(app, at);
+        self.service = Some(self.command(socket).spawn().unwrap());
+    }
+
+    fn configure(&self, app: &App, at: SocketAddr) {
         let config = format!(
             "[[listen]]\naddress = \"{at}\"\n[app.default]\nrelease = {{ id = \"r1\", instances = [\"{}\"] }}\n",
             app.address
         );
         std::fs::write(self.path("holdfast.toml"), config).unwrap();
-        let child = self.command(socket).spawn().unwrap();
-        self.service = Some(child);
     }
 
     fn command(&self, socket: Option<&TcpListener>) -> Command {
@@ -161,6 +164,15 @@ async fn clients_wait_in_a_socket_of_the_service_manager_while_the_daemon_is_sta
     for _ in 0..16 {
         assert_eq!(Client::connect(at).await.get("/").await.status, 200);
     }
+    // It would be kept open, and nobody would serve who comes.
+    manager.configure(&app, free());
+    let control = manager.path("control.sock");
+    let (status, said) = say(&control, "POST", "/v1/reload", json!({})).await;
+    assert_eq!(status, 400, "{said}");
+    assert!(
+        said["detail"].as_str().unwrap().contains(&at.to_string()),
+        "{said}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

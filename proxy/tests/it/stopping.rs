@@ -80,6 +80,28 @@ async fn whoever_has_connected_is_served_and_nobody_else_can_connect() {
 }
 
 #[tokio::test]
+async fn whoever_waits_for_a_place_is_served_too() {
+    let app = App::start("a").await;
+    let config =
+        "[limits]\nconnections = 1\n[[listen]]\naddress = \"127.0.0.1:1\"\n[app.default]\n";
+    let upstream = format!("--upstream={}", app.address);
+    let mut daemon = Daemon::start(&[&upstream, "--workers=1"], config).await;
+    let mut first = daemon.client().await;
+    first.get("/").await;
+    let mut waiting = Vec::new();
+    for _ in 0..3 {
+        let mut client = daemon.client().await;
+        client.say("GET / HTTP/1.1\r\nHost: x.test\r\n\r\n").await;
+        waiting.push(client);
+    }
+    daemon.terminate();
+    for mut client in waiting {
+        assert_eq!(client.answer().await.status, 200);
+    }
+    assert!(daemon.ended().await.success());
+}
+
+#[tokio::test]
 async fn each_request_that_was_answered_before_the_stop_is_in_the_access_log() {
     let app = App::start("a").await;
     let folder = tempfile::tempdir().unwrap();

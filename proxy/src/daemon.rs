@@ -38,7 +38,7 @@ use crate::plane::Plane;
 use crate::table;
 use crate::tls::{Means, TicketKeys};
 use crate::workers::{Connections, Workers};
-use closing::House;
+use closing::Service;
 use configuration::Configuration;
 use signals::Signals;
 use succession::End;
@@ -179,14 +179,14 @@ async fn serve(
     if matches!(end, End::Replaced(_)) {
         replaced.cancel();
     }
-    let house = House {
+    let service = Service {
         running,
         listeners: &listeners,
         accepting: &accepting,
         handle: &handle,
         predecessor: predecessor.as_deref(),
     };
-    house.close(&end, &mut signals).await;
+    service.close(&end, &mut signals).await;
     access_log.finish(LOG_END_MAX);
     // Now, and not before: the end of what `end` has tells the other process of ours.
     drop(end);

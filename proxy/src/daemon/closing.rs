@@ -19,7 +19,7 @@ const STOP_MAX: Duration = Duration::from_secs(30);
 const FAREWELL_MAX: Duration = Duration::from_secs(1);
 
 /// What serves, and what it depends on how it ends.
-pub(super) struct House<'a> {
+pub(super) struct Service<'a> {
     pub(super) running: Running,
     pub(super) listeners: &'a Listeners,
     pub(super) accepting: &'a Accepting,
@@ -27,7 +27,7 @@ pub(super) struct House<'a> {
     pub(super) predecessor: Option<&'a Predecessor>,
 }
 
-impl House<'_> {
+impl Service<'_> {
     /// Returns when the last request has been answered, or time is up.
     pub(super) async fn close(self, end: &End, signals: &mut Signals) {
         let still_waits = match self.predecessor {

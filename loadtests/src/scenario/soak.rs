@@ -22,9 +22,9 @@ use crate::cli::Options;
 use crate::mixed::{self, Site};
 use crate::stage::{Opening, Stage, steady};
 use crate::trouble::Trouble;
-use deck::Deck;
+use deck::{Deck, Deed};
 use deeds::Play;
-use watch::Watch;
+use watch::{Most, Watch};
 
 const SECONDS: u64 = 600;
 const RATE: f64 = 250.0;
@@ -64,9 +64,13 @@ pub(super) async fn play(options: &Options) -> Result<Report, Trouble> {
     let played = play.end();
     let series = watch.finish();
     let seen = stage.see(load.finish().await?)?;
-    let afterwards = watch::calm(&stage, at_rest).await?;
+    let most = Most {
+        before: at_rest,
+        upgraded: played.deeds.contains_key(&Deed::Upgrade),
+    };
+    let afterwards = watch::calm(&stage, most).await?;
     judge::judge(&mut stage, &seen, &played);
-    judge::flat(&mut stage, &series, (at_rest, afterwards));
+    judge::flat(&mut stage, &series, most, afterwards);
     let mut report = stage.report(Scenario::Soak, seen);
     judge::figures(&mut report, &played);
     report.growths = series.pictures();

@@ -18,6 +18,10 @@ const CALM_WITHIN: Duration = Duration::from_secs(40);
 const CALM_POLL: Duration = Duration::from_millis(200);
 /// Memory may be so much more: allocators give back what they like.
 pub(super) const RESIDENT_MORE_KIB: u64 = 8 << 10;
+/// A process that took another one's place keeps the socket on which it did, and a second handle of it.
+const OF_AN_UPGRADE: usize = 2;
+/// Threads that waited for a name or for a file stay for a while, and others wait on them then.
+const IDLE_THREADS: u64 = 2;
 
 /// Looks at the daemon until it is dropped.
 pub(super) struct Watch {
@@ -30,6 +34,14 @@ struct Shared {
     pid: AtomicU32,
     keeps_process: AtomicBool,
     looks: Mutex<Vec<Look>>,
+}
+
+/// What the daemon may take when all have gone.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Most {
+    pub(super) before: Figures,
+    /// Whether another process has taken its place since.
+    pub(super) upgraded: bool,
 }
 
 /// What was seen at one moment.
@@ -122,15 +134,32 @@ impl Looks {
     }
 }
 
-/// Waits until the daemon takes no more than before, or time is up.
-pub(super) async fn calm(stage: &Stage, before: Figures) -> Result<Figures, Trouble> {
+impl Most {
+    pub(super) fn descriptors(self) -> usize {
+        self.before.descriptors + if self.upgraded { OF_AN_UPGRADE } else { 0 }
+    }
+
+    pub(super) fn threads(self) -> u64 {
+        self.before.threads + IDLE_THREADS
+    }
+
+    pub(super) fn resident_kib(self) -> u64 {
+        self.before.resident_kib + RESIDENT_MORE_KIB
+    }
+
+    fn holds(self, now: Figures) -> bool {
+        now.descriptors <= self.descriptors()
+            && now.threads <= self.threads()
+            && now.resident_kib <= self.resident_kib()
+    }
+}
+
+/// Waits until the daemon takes no more than this, or time is up.
+pub(super) async fn calm(stage: &Stage, most: Most) -> Result<Figures, Trouble> {
     let began = Instant::now();
     loop {
         let now = stage.daemon.figures()?;
-        let is_calm = now.descriptors <= before.descriptors
-            && now.threads <= before.threads
-            && now.resident_kib <= before.resident_kib + RESIDENT_MORE_KIB;
-        if is_calm || began.elapsed() > CALM_WITHIN {
+        if most.holds(now) || began.elapsed() > CALM_WITHIN {
             return Ok(now);
         }
         sleep(CALM_POLL).await;

@@ -72,7 +72,7 @@ const ALL: [Deed; 19] = [
     Deed::WrongUpgrade,
 ];
 
-/// All deeds, in random order, again and again.
+/// All deeds, in random order, again and again. A hold is the first: the shortest soak has some who waited.
 pub(super) struct Deck {
     random: fastrand::Rng,
     left: Vec<Deed>,
@@ -80,18 +80,20 @@ pub(super) struct Deck {
 
 impl Deck {
     pub(super) fn new(seed: u64) -> Self {
-        Self {
+        let mut deck = Self {
             random: fastrand::Rng::with_seed(seed),
             left: Vec::new(),
-        }
+        };
+        deck.shuffle();
+        deck.left.sort_by_key(|deed| *deed == Deed::Hold);
+        deck
     }
 
     /// The next one. `upgrades`: whether the process may be replaced.
     pub(super) fn draw(&mut self, upgrades: bool) -> Deed {
         loop {
             if self.left.is_empty() {
-                self.left = ALL.to_vec();
-                self.random.shuffle(&mut self.left);
+                self.shuffle();
             }
             match self.left.pop() {
                 Some(Deed::Upgrade) if !upgrades => {}
@@ -99,6 +101,11 @@ impl Deck {
                 None => {}
             }
         }
+    }
+
+    fn shuffle(&mut self) {
+        self.left = ALL.to_vec();
+        self.random.shuffle(&mut self.left);
     }
 }
 
@@ -164,6 +171,16 @@ mod tests {
         let mut sorted = [first, ALL.to_vec()];
         sorted.iter_mut().for_each(|it| it.sort_unstable());
         assert_eq!(sorted[0], sorted[1]);
+    }
+
+    #[test]
+    fn a_hold_is_first_and_what_follows_is_not_always_the_same() {
+        let two = |seed: u64| {
+            let mut deck = Deck::new(seed);
+            (deck.draw(true), deck.draw(true))
+        };
+        assert!((0..100).all(|seed| two(seed).0 == Deed::Hold));
+        assert!((1..100).any(|seed| two(seed).1 != two(0).1));
     }
 
     #[test]

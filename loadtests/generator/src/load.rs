@@ -107,6 +107,14 @@ impl Load {
         let _ = self.commands.send(Command::Mix(mix)).await;
     }
 
+    /// How many scheduled requests are under way that began before the last [`Load::mix`].
+    pub async fn older_than_mix(&self) -> usize {
+        let (count, said) = oneshot::channel();
+        // If the load is over, none is.
+        let _ = self.commands.send(Command::Older(count)).await;
+        said.await.unwrap_or(0)
+    }
+
     /// Starts no more requests, waits for those under way (each for [`Plan::timeout`] at most), and returns what was
     /// seen.
     ///

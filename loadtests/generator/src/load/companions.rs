@@ -52,20 +52,28 @@ pub(crate) async fn watched(crowd: Rc<Crowd>) {
 
 /// A client with a bad line, which takes turns in sending and reading slowly.
 pub(crate) async fn slow(crowd: Rc<Crowd>) {
-    by_turns(crowd, [Kind::Upload, Kind::Download], PACE).await;
+    by_turns(crowd, [Kind::Upload, Kind::Download], PACE, None).await;
 }
 
-/// A client that takes turns in sending and reading some megabytes.
-pub(crate) async fn large(crowd: Rc<Crowd>) {
-    by_turns(crowd, [Kind::LargeUpload, Kind::LargeDownload], LARGE_PACE).await;
+/// A client that takes turns in sending and reading some megabytes. Few have their turn in a short run: what each speaks, and
+/// with what it begins, goes by its number, so that a handful have some of everything.
+pub(crate) async fn large(crowd: Rc<Crowd>, number: usize) {
+    let mut kinds = [Kind::LargeUpload, Kind::LargeDownload];
+    if number / 2 % 2 == 1 {
+        kinds.reverse();
+    }
+    by_turns(crowd, kinds, LARGE_PACE, Some(number)).await;
 }
 
-async fn by_turns(crowd: Rc<Crowd>, kinds: [Kind; 2], pace: Pace) {
+async fn by_turns(crowd: Rc<Crowd>, kinds: [Kind; 2], pace: Pace, number: Option<usize>) {
     for kind in kinds.into_iter().cycle() {
         if crowd.is_over() {
             return;
         }
-        let pending = crowd.begin(kind, true, Moment::now());
+        let mut pending = crowd.begin(kind, true, Moment::now());
+        if let Some(number) = number {
+            pending.protocol = crowd.protocol_of(number);
+        }
         exchange(&crowd, pending, None, Some(pace)).await;
         crowd.pause(RECOVERY_MS).await;
     }

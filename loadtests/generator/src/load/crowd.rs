@@ -32,6 +32,8 @@ pub(crate) struct Crowd {
     pub(crate) plan: Plan,
     /// What the scheduled requests are now.
     pub(crate) mix: Cell<Mix>,
+    /// The number of the first request since it was changed.
+    mixed_from: Cell<u64>,
     pub(crate) prefix: String,
     pub(crate) pool: Pool,
     pub(crate) names: Names,
@@ -85,6 +87,7 @@ impl Crowd {
             records: RefCell::default(),
             next_number: Cell::default(),
             mix: Cell::new(plan.mix),
+            mixed_from: Cell::default(),
             plan,
             prefix,
             unprocessed: Cell::default(),
@@ -120,6 +123,27 @@ impl Crowd {
             http2: lot(http2),
             tls: self.plan.secure.is_some() && lot(tls),
         }
+    }
+
+    /// What the client of this number speaks, of those who are too few to draw lots: the shares are met by every handful.
+    pub(crate) fn protocol_of(&self, number: usize) -> Protocol {
+        let Mix { http2, tls, .. } = self.mix.get();
+        Protocol {
+            http2: is_due(number, http2),
+            tls: self.plan.secure.is_some() && is_due(number / 2, tls),
+        }
+    }
+
+    /// From now on scheduled requests are these.
+    pub(crate) fn change(&self, mix: Mix) {
+        self.mix.set(mix);
+        self.mixed_from.set(self.next_number.get());
+    }
+
+    /// Scheduled requests under way that began before the mix was changed.
+    pub(crate) fn older_than_mix(&self) -> usize {
+        let under_way = self.under_way.borrow();
+        under_way.range(..self.mixed_from.get()).count()
     }
 
     /// What to ask for in this request.
@@ -237,6 +261,12 @@ impl Crowd {
     }
 }
 
+/// Whether this one has it, where this share of all have, spread evenly.
+fn is_due(number: usize, share: f64) -> bool {
+    let until = |number: usize| (number as f64 * share).floor();
+    until(number + 1) > until(number)
+}
+
 fn within(random: &mut fastrand::Rng, range: &RangeInclusive<usize>) -> usize {
     random.usize(*range.start()..=*range.end().max(range.start()))
 }
@@ -280,5 +310,19 @@ impl Drop for Pending {
         };
         crowd.tally.ended(&record);
         crowd.records.borrow_mut().push(record);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_handful_meets_its_share() {
+        let due = |share: f64| [0, 1, 2, 3].map(|number| is_due(number, share));
+        assert_eq!(due(0.0), [false; 4]);
+        assert_eq!(due(0.5), [false, true, false, true]);
+        assert_eq!(due(0.25), [false, false, false, true]);
+        assert_eq!(due(1.0), [true; 4]);
     }
 }

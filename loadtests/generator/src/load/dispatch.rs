@@ -28,6 +28,8 @@ pub(crate) enum Command {
     Leave(usize, oneshot::Sender<usize>),
     /// The scheduled requests are these from now on.
     Mix(Mix),
+    /// How many are under way that are older than the mix.
+    Older(oneshot::Sender<usize>),
 }
 
 /// Runs the load until it is over and all requests have ended. It is over when the plan says so, or when the other end
@@ -50,7 +52,8 @@ pub(crate) async fn dispatch(
             command = commands.recv(), if commanded => match command {
                 // Who asked may have gone.
                 Some(Command::Leave(count, left)) => drop(left.send(crowd.leave(count))),
-                Some(Command::Mix(mix)) => crowd.mix.set(mix),
+                Some(Command::Mix(mix)) => crowd.change(mix),
+                Some(Command::Older(said)) => drop(said.send(crowd.older_than_mix())),
                 None => {
                     commanded = false;
                     schedule.stop();
@@ -79,11 +82,11 @@ fn companions(crowd: &Rc<Crowd>, running: &mut JoinSet<()>) {
     for _ in 0..crowd.plan.slow_clients {
         running.spawn_local(slow(crowd.clone()));
     }
-    for _ in 0..crowd.plan.large_clients {
-        running.spawn_local(large(crowd.clone()));
+    for number in 0..crowd.plan.large_clients {
+        running.spawn_local(large(crowd.clone(), number));
     }
-    for _ in 0..crowd.plan.tunnels {
-        running.spawn_local(tunnel(crowd.clone()));
+    for number in 0..crowd.plan.tunnels {
+        running.spawn_local(tunnel(crowd.clone(), number));
     }
 }
 

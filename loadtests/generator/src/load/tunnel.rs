@@ -36,10 +36,11 @@ const TRIES: usize = 3;
 
 type Stream = TokioIo<Upgraded>;
 
-/// Keeps a tunnel open until the load is over.
-pub(crate) async fn tunnel(crowd: Rc<Crowd>) {
+/// Keeps a tunnel open until the load is over. What it speaks goes by the client's number: there are few.
+pub(crate) async fn tunnel(crowd: Rc<Crowd>, client: usize) {
     while !crowd.is_over() {
-        let pending = crowd.begin(Kind::Tunnel, true, Moment::now());
+        let mut pending = crowd.begin(Kind::Tunnel, true, Moment::now());
+        pending.protocol = crowd.protocol_of(client);
         let number = pending.number;
         let opened = timeout(crowd.plan.timeout, open(&crowd, &pending)).await;
         match opened.unwrap_or(Err(Ending::Lost(Loss::Timeout))) {

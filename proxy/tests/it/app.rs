@@ -14,6 +14,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
@@ -34,15 +35,25 @@ pub(crate) struct Speaks {
     pub(crate) tls: Option<TlsAcceptor>,
 }
 
+/// What an app answers by.
+#[derive(Clone)]
+struct Says {
+    name: &'static str,
+    seen: Arc<Mutex<Vec<Seen>>>,
+    lets_go: watch::Receiver<()>,
+}
+
 /// A running app. Dropping it closes its listener and resets its connections.
 pub(crate) struct App {
     pub(crate) address: SocketAddr,
     seen: Arc<Mutex<Vec<Seen>>>,
+    lets_go: watch::Sender<()>,
     task: tokio::task::JoinHandle<()>,
 }
 
 impl App {
-    /// Answers `name` to everything; `/slow/MS` after so many milliseconds; `/big/N` with N MiB; `/up` with 200.
+    /// Answers `name` to everything; `/slow/MS` after so many milliseconds; `/big/N` with N MiB; `/up` with 200;
+    /// `/wait` when it is told to.
     pub(crate) async fn start(name: &'static str) -> Self {
         Self::start_at(name, "127.0.0.1:0".parse().unwrap()).await
     }
@@ -68,10 +79,17 @@ impl App {
     pub(crate) fn listening(name: &'static str, listener: TcpListener, speaks: Speaks) -> Self {
         let address = listener.local_addr().unwrap();
         let seen = Arc::<Mutex<Vec<Seen>>>::default();
-        let task = tokio::spawn(serve(listener, name, speaks, seen.clone()));
+        let lets_go = watch::Sender::new(());
+        let says = Says {
+            name,
+            seen: seen.clone(),
+            lets_go: lets_go.subscribe(),
+        };
+        let task = tokio::spawn(serve(listener, speaks, says));
         Self {
             address,
             seen,
+            lets_go,
             task,
         }
     }
@@ -87,6 +105,11 @@ impl App {
             .map(|seen| seen.target)
             .filter(|target| target != "/up")
             .collect()
+    }
+
+    /// Answers each `/wait` that is here.
+    pub(crate) fn let_go(&self) {
+        self.lets_go.send_replace(());
     }
 
     /// Ends at once, as `kill -9` would: the listener and every connection are gone.
@@ -128,42 +151,32 @@ impl Drop for App {
     }
 }
 
-async fn serve(
-    listener: TcpListener,
-    name: &'static str,
-    speaks: Speaks,
-    seen: Arc<Mutex<Vec<Seen>>>,
-) {
+async fn serve(listener: TcpListener, speaks: Speaks, says: Says) {
     let mut connections = JoinSet::new();
     loop {
         let (stream, _) = listener.accept().await.unwrap();
-        connections.spawn(connection(stream, name, speaks.clone(), seen.clone()));
+        connections.spawn(connection(stream, speaks.clone(), says.clone()));
         while connections.try_join_next().is_some() {}
     }
 }
 
-async fn connection(
-    stream: TcpStream,
-    name: &'static str,
-    Speaks { http2, tls }: Speaks,
-    seen: Arc<Mutex<Vec<Seen>>>,
-) {
+async fn connection(stream: TcpStream, Speaks { http2, tls }: Speaks, says: Says) {
     stream.set_nodelay(true).unwrap();
     match tls {
-        None => speak(stream, http2, name, seen).await,
+        None => speak(stream, http2, says).await,
         Some(tls) => {
             if let Ok(stream) = tls.accept(stream).await {
-                speak(stream, http2, name, seen).await;
+                speak(stream, http2, says).await;
             }
         }
     }
 }
 
-async fn speak<S>(stream: S, http2: bool, name: &'static str, seen: Arc<Mutex<Vec<Seen>>>)
+async fn speak<S>(stream: S, http2: bool, says: Says)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let service = service_fn(move |request| answer(request, name, seen.clone()));
+    let service = service_fn(move |request| answer(request, says.clone()));
     let io = TokioIo::new(stream);
     let _ = if http2 {
         let builder = server::http2::Builder::new(TokioExecutor::new());
@@ -178,8 +191,7 @@ where
 
 async fn answer(
     request: Request<Incoming>,
-    name: &'static str,
-    seen: Arc<Mutex<Vec<Seen>>>,
+    mut says: Says,
 ) -> Result<Response<Full<Bytes>>, Infallible> {
     let (head, body) = request.into_parts();
     let Ok(body) = body.collect().await else {
@@ -188,8 +200,9 @@ async fn answer(
     let target = head.uri.path_and_query().unwrap().to_string();
     let trailers = body.trailers().cloned().unwrap_or_default();
     let body = body.to_bytes();
-    let content = format!("{name} {}", body.len());
-    seen.lock().unwrap().push(Seen {
+    let content = format!("{} {}", says.name, body.len());
+    says.lets_go.mark_unchanged();
+    says.seen.lock().unwrap().push(Seen {
         target: target.clone(),
         authority: head.uri.authority().map(ToString::to_string),
         fields: head.headers,
@@ -198,6 +211,10 @@ async fn answer(
     });
     if let Some(ms) = target.strip_prefix("/slow/") {
         tokio::time::sleep(Duration::from_millis(ms.parse().unwrap())).await;
+    }
+    if target == "/wait" {
+        // An error: the app is gone.
+        let _ = says.lets_go.changed().await;
     }
     if let Some(mebibytes) = target.strip_prefix("/big/") {
         let octets = mebibytes.parse::<usize>().unwrap() << 20;

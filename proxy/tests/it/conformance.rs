@@ -15,6 +15,7 @@ use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
+use crate::client;
 use crate::daemon::Daemon;
 use case::{Level, RequestCase};
 use neighbours::Neighbour;
@@ -23,7 +24,7 @@ use talk::Talk;
 
 /// How many proxies share the cases.
 const LANES: usize = 8;
-/// How long an answer may take to come that is not waited for longer by design.
+/// How long an answer of another proxy may take to come that is not waited for longer by design.
 const PATIENCE: Duration = Duration::from_secs(3);
 /// How long is listened for what must not come.
 const QUIET: Duration = Duration::from_millis(150);
@@ -86,6 +87,14 @@ impl Lane {
         }
     }
 
+    /// A busy machine may keep ours waiting; others do not answer some cases at all.
+    fn patience(&self) -> Duration {
+        match &self.proxy {
+            Proxy::Holdfast { .. } => client::PATIENCE,
+            Proxy::Neighbour { .. } | Proxy::Transparent => PATIENCE,
+        }
+    }
+
     /// Waits until nothing of the case before can reach the origin any more.
     async fn settle(&self) {
         if let Proxy::Holdfast { it } = &self.proxy {
@@ -95,7 +104,7 @@ impl Lane {
                     tokio::time::sleep(Duration::from_millis(1)).await;
                 }
             };
-            let quiet = tokio::time::timeout(PATIENCE, quiet);
+            let quiet = tokio::time::timeout(client::PATIENCE, quiet);
             quiet.await.expect("nothing runs any more");
             self.origin.catch_up().await;
         }
@@ -107,7 +116,7 @@ impl Lane {
         self.origin.take();
         let patience = case
             .timeout_s
-            .map_or(PATIENCE, |s| Duration::from_secs(s + 5));
+            .map_or(self.patience(), |s| Duration::from_secs(s + 5));
         let mut talk = Talk::begin(self.address, &case.raw.0, case.half_close).await;
         let answers = match case.timeout_s {
             // It is about the end.
@@ -115,8 +124,11 @@ impl Lane {
             None => case.upstream_count.unwrap_or(1),
         };
         talk.until(answers, patience).await;
-        talk.until(usize::MAX, if case.must_close { PATIENCE } else { QUIET })
-            .await;
+        let for_more = match case.must_close {
+            true => self.patience(),
+            false => QUIET,
+        };
+        talk.until(usize::MAX, for_more).await;
         judge::judge(case, &talk, &self.origin.take())
     }
 }

@@ -76,16 +76,17 @@ async fn a_listener_comes_and_goes_and_the_clients_of_others_do_not_notice() {
 
     let mut there = Client::connect(second.address).await;
     there
-        .say("GET /slow/1500 HTTP/1.1\r\nHost: x.test\r\n\r\n")
+        .say("GET /wait HTTP/1.1\r\nHost: x.test\r\n\r\n")
         .await;
     let crowd: Vec<_> = (0..8).map(|_| until_refused(second.address)).collect();
-    let asked = async || app.targets().iter().any(|it| it == "/slow/1500");
+    let asked = async || app.targets().iter().any(|it| it == "/wait");
     until("the slow one is at the app", asked).await;
     let (status, said) = daemon.reload(&config(&[(first.address, "")], &app)).await;
     assert_eq!(status, 200, "{said}");
     for client in crowd {
         client.await.unwrap();
     }
+    app.let_go();
     let last = there.answer().await;
     assert_eq!(last.status, 200);
     assert_eq!(

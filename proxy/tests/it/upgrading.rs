@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 
 use crate::app::App;
-use crate::client::until;
+use crate::client::{until, until_shut};
 use crate::daemon::Daemon;
 
 /// Replaces the program by this one, if one is named.
@@ -123,8 +123,7 @@ async fn a_request_under_way_is_answered_by_the_old_process() {
     let app = App::start("a").await;
     let mut daemon = Daemon::with(&app).await;
     let mut slow = daemon.client().await;
-    slow.say("GET /slow/6000 HTTP/1.1\r\nHost: x.test\r\n\r\n")
-        .await;
+    slow.say("GET /wait HTTP/1.1\r\nHost: x.test\r\n\r\n").await;
     until("the request is at the app", async || {
         app.targets().len() == 1
     })
@@ -132,6 +131,7 @@ async fn a_request_under_way_is_answered_by_the_old_process() {
     let (status, upgraded) = upgrade(&daemon, None).await;
     assert_eq!(status, 200, "{upgraded}");
     daemon.succeeded_by(upgraded["pid"].as_u64().unwrap());
+    app.let_go();
     let answer = slow.answer().await;
     assert_eq!(
         (answer.status, answer.field("connection")),
@@ -145,8 +145,7 @@ async fn a_stop_right_after_an_upgrade_waits_for_the_old_process_too() {
     let app = App::start("a").await;
     let mut daemon = Daemon::with(&app).await;
     let mut slow = daemon.client().await;
-    slow.say("GET /slow/8000 HTTP/1.1\r\nHost: x.test\r\n\r\n")
-        .await;
+    slow.say("GET /wait HTTP/1.1\r\nHost: x.test\r\n\r\n").await;
     until("the request is at the app", async || {
         app.targets().len() == 1
     })
@@ -156,6 +155,9 @@ async fn a_stop_right_after_an_upgrade_waits_for_the_old_process_too() {
     let [was, now] = ["was", "pid"].map(|it| upgraded[it].as_u64().unwrap());
     daemon.succeeded_by(now);
     crate::daemon::signal(now, Signal::TERM);
+    until_shut(daemon.address).await;
+    assert!(runs(now), "somebody is not answered yet");
+    app.let_go();
     until("the new one has ended", async || !runs(now)).await;
     // As a service manager does to what the main process leaves behind.
     crate::daemon::kill(was);
@@ -263,14 +265,14 @@ async fn a_successor_that_is_told_to_stop_answers_what_it_has_and_the_old_proces
     let daemon = Daemon::with(&app).await;
     let (was, successor, upgrading) = half_way(&daemon).await;
     let mut slow = daemon.client().await;
-    slow.say("GET /slow/1500 HTTP/1.1\r\nHost: x.test\r\n\r\n")
-        .await;
+    slow.say("GET /wait HTTP/1.1\r\nHost: x.test\r\n\r\n").await;
     until("the request is at the app", async || {
         app.targets().len() == 1
     })
     .await;
     crate::daemon::signal(successor, Signal::TERM);
     assert_eq!(daemon.client().await.get("/").await.status, 200);
+    app.let_go();
     assert_eq!(slow.answer().await.status, 200);
     let (status, problem) = upgrading.await.unwrap();
     assert_eq!(status, 502, "{problem}");

@@ -6,7 +6,7 @@ use super::case::{self, ResponseCase};
 use super::judge::contains;
 use super::origin::{Heard, Script};
 use super::talk::Talk;
-use super::{Lane, PATIENCE, Table};
+use super::{Lane, Table};
 
 /// What came of a case: the client's side of it, and its next request's.
 struct Played {
@@ -21,7 +21,7 @@ async fn play(lane: &Lane, case: &ResponseCase) -> Result<(), String> {
     lane.origin.script(Some(Script { octets, fin }));
     let patience = case
         .timeout_s
-        .map_or(PATIENCE, |s| Duration::from_secs(s + 5));
+        .map_or(lane.patience(), |s| Duration::from_secs(s + 5));
     let fields = case.request_headers.as_deref().unwrap_or("");
     let request = format!("GET /case HTTP/1.1\r\nHost: x.test\r\n{fields}\r\n");
     let mut talk = Talk::begin(lane.address, request.as_bytes(), false).await;
@@ -29,7 +29,7 @@ async fn play(lane: &Lane, case: &ResponseCase) -> Result<(), String> {
     lane.origin.script(None);
     let request = "GET /next HTTP/1.1\r\nHost: x.test\r\nConnection: close\r\n\r\n";
     let mut next = Talk::begin(lane.address, request.as_bytes(), false).await;
-    next.until(usize::MAX, PATIENCE).await;
+    next.until(usize::MAX, lane.patience()).await;
     let heard = lane.origin.take();
     judge(case, &Played { talk, next, heard })
 }

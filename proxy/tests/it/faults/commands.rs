@@ -3,8 +3,9 @@
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt;
 use tokio::net::UnixStream;
+use tokio::task::JoinSet;
 
-use super::{Before, ToxicProxy, Toxics, at};
+use super::{Before, ToxicProxy, Toxics, asked, asking, at};
 use crate::app::App;
 use crate::client::until;
 
@@ -50,29 +51,34 @@ async fn f09_of_fifty_that_promote_at_once_one_wins_and_the_others_are_told_whic
     let daemon = std::sync::Arc::new(at(old.address, "").await);
     let before = Before::of(&daemon).await;
     for round in 0..3 {
-        let app = if round % 2 == 0 { &new } else { &old };
-        // All of them are asked for before the first one has ended: that waits for this one.
-        let slow = super::asking(&daemon, "/slow/800").await;
-        until("it runs", async || {
-            daemon.status().await["live"]["in_flight"] == 1
-        })
-        .await;
-        let asking = (0..50).map(|number| {
+        let (live, app) = if round % 2 == 0 {
+            (&old, &new)
+        } else {
+            (&new, &old)
+        };
+        // The one that wins waits for this one, until all the others have been answered.
+        let mut slow = asking(&daemon, "/wait").await;
+        asked(live, round / 2 + 1).await;
+        let mut promoting = JoinSet::new();
+        for number in 0..50 {
             let (daemon, address) = (daemon.clone(), app.address.to_string());
             let body = json!({
                 "release": format!("r{round}-{number}"), "instance": [address],
                 "operation": format!("op-{round}-{number}"),
             });
-            tokio::spawn(async move {
+            promoting.spawn(async move {
                 let path = "/v1/apps/default/promote";
                 let (status, answer) = daemon.say("POST", path, body).await;
                 (format!("op-{round}-{number}"), status, answer)
-            })
-        });
-        let mut answers = Vec::new();
-        for asked in asking.collect::<Vec<_>>() {
-            answers.push(asked.await.unwrap());
+            });
         }
+        let mut answers = Vec::new();
+        while answers.len() < 49 {
+            answers.push(promoting.join_next().await.unwrap().unwrap());
+        }
+        live.let_go();
+        answers.push(promoting.join_next().await.unwrap().unwrap());
+        assert_eq!(slow.answer().await.status, 200);
         let won: Vec<_> = answers
             .iter()
             .filter(|(_, status, _)| *status == 200)
@@ -90,7 +96,6 @@ async fn f09_of_fifty_that_promote_at_once_one_wins_and_the_others_are_told_whic
             let detail = problem["detail"].as_str().unwrap();
             assert!(detail.contains(winner.as_str()), "{detail}");
         }
-        drop(slow);
     }
     before.is_back(&daemon).await;
 }

@@ -5,6 +5,8 @@ mod client;
 mod daemon;
 mod plane;
 
+use std::process::Command;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 pub(crate) use app::App;
@@ -37,4 +39,23 @@ pub(crate) fn able(to: &str, is_able: bool) -> bool {
         println!("skipped: this machine cannot {to}");
     }
     is_able
+}
+
+/// The same for what takes namespaces and mounts. Where the kernel refuses those, as in a plain container, nobody can help
+/// it: the test is left out in any case. A program that is missing can be installed.
+pub(crate) fn able_by_kernel(to: &str, is_able: bool) -> bool {
+    if !is_able && is_refused() {
+        println!("skipped: the kernel refuses namespaces here, so nobody can {to}");
+        return false;
+    }
+    able(to, is_able)
+}
+
+/// Whether it refuses them all.
+fn is_refused() -> bool {
+    static REFUSED: OnceLock<bool> = OnceLock::new();
+    *REFUSED.get_or_init(|| {
+        let tried = Command::new("unshare").args(["-mn", "true"]).status();
+        tried.is_ok_and(|status| !status.success())
+    })
 }

@@ -7,7 +7,7 @@ use std::process::Command;
 
 use serde_json::json;
 
-use crate::cast::{App, Call, Daemon, Place, able};
+use crate::cast::{App, Call, Daemon, Place, able_by_kernel};
 
 /// A small file system of its own, at the state directory of a place.
 struct SmallDisk(PathBuf);
@@ -21,7 +21,7 @@ impl SmallDisk {
             .arg(&path)
             .output()
             .is_ok_and(|output| output.status.success());
-        able("mount a tmpfs", mounted).then_some(Self(path))
+        able_by_kernel("mount a tmpfs", mounted).then_some(Self(path))
     }
 
     /// Takes all the room that there is.

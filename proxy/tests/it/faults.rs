@@ -22,7 +22,7 @@ mod system;
 mod upgrades;
 mod vanishing;
 
-use able::able;
+use able::{able, able_by_kernel};
 use ending::Before;
 use holdfast_load::toxic::{End, Slicer, ToxicProxy, Toxics};
 

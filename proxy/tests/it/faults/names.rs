@@ -9,7 +9,7 @@ use serde_json::json;
 use tempfile::TempDir;
 
 use super::upgrades::Traffic;
-use super::{Before, able};
+use super::{Before, able_by_kernel};
 use crate::app::App;
 use crate::client::until;
 use crate::daemon::{BEFORE, Daemon};
@@ -47,7 +47,7 @@ impl NameServer {
             .args(["-m", "true"])
             .status();
         let is_able = bound.is_some() && may_mount.is_ok_and(|status| status.success());
-        if !able("have a name server of its own", is_able) {
+        if !able_by_kernel("have a name server of its own", is_able) {
             return None;
         }
         let socket = bound.unwrap();

@@ -10,7 +10,7 @@ use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::time::Instant;
 
-use super::{Before, able, asking};
+use super::{Before, able_by_kernel, asking};
 use crate::app::{App, Speaks};
 use crate::client::{until, until_within};
 use crate::daemon::Daemon;
@@ -29,7 +29,8 @@ impl Far {
     /// None where only root may do that, or there is no `ip`.
     fn new() -> Option<Self> {
         let number = fastrand::u16(..);
-        let net = [10, fastrand::u8(64..128), fastrand::u8(..)];
+        // For tests between networks, by RFC 2544: nobody is there.
+        let net = [198, fastrand::u8(18..20), fastrand::u8(..)];
         let far = Self {
             name: format!("holdfast-{}-{number:x}", std::process::id()),
             link: format!("hf{number:x}"),
@@ -44,8 +45,9 @@ impl Far {
             && ip(&format!("addr add {a}.{b}.{c}.1/24 dev {link}"))
             && ip(&format!("link set {link} up"))
             && ip(&format!("-n {name} addr add {a}.{b}.{c}.2/24 dev far"))
-            && ip(&format!("-n {name} link set far up"));
-        able("make a network", made).then_some(far)
+            && ip(&format!("-n {name} link set far up"))
+            && far.there(takes_packets_without_a_way_back);
+        able_by_kernel("make a network", made).then_some(far)
     }
 
     fn near(&self) -> Ipv4Addr {
@@ -90,6 +92,16 @@ impl Drop for Far {
         let _ = ip(&format!("link del {}", self.link));
         let _ = ip(&format!("netns del {}", self.name));
     }
+}
+
+/// Whether this network does. It has what the machine has, and by default some drop what they could not answer.
+fn takes_packets_without_a_way_back() -> bool {
+    ["all", "far"].into_iter().all(|link| {
+        let filter = format!("/proc/sys/net/ipv4/conf/{link}/rp_filter");
+        // In a container nobody may write to it, perhaps, and has no need to.
+        let _ = std::fs::write(&filter, "0");
+        std::fs::read_to_string(&filter).is_ok_and(|it| it.trim() == "0")
+    })
 }
 
 fn ip(arguments: &str) -> bool {

@@ -320,10 +320,7 @@ impl Drop for Daemon {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
-        // Those before it have ended, or do when it has.
-        if let Some(pid) = self.successors.last() {
-            kill(*pid);
-        }
+        kill_all_of(self.home.path());
     }
 }
 
@@ -357,6 +354,21 @@ fn ready_at(child: &mut Child, kept: &Arc<Log>) -> SocketAddr {
                 })
             });
             return address;
+        }
+    }
+}
+
+/// Ends whatever was started with something in this folder among its arguments. A daemon that has taken another one's
+/// place is no child of ours, and a test that ends in the middle of that does not know it.
+pub(crate) fn kill_all_of(home: &Path) {
+    let home = home.to_str().unwrap();
+    for process in std::fs::read_dir("/proc").unwrap().flatten() {
+        let name = process.file_name();
+        let pid = name.to_str().and_then(|name| name.parse().ok());
+        let arguments = std::fs::read(process.path().join("cmdline")).unwrap_or_default();
+        let is_of_it = String::from_utf8_lossy(&arguments).contains(home);
+        if let Some(pid) = pid.filter(|_| is_of_it) {
+            kill(pid);
         }
     }
 }

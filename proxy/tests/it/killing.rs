@@ -5,7 +5,7 @@
 //! daemon comes, and how often; then once more for each of these passes, and there it dies.
 
 mod crowd;
-mod cuts;
+pub(crate) mod cuts;
 mod moment;
 mod play;
 mod upgrades;
@@ -58,18 +58,15 @@ async fn dies_and_comes_back(play: Play, moment: Moment) {
     let before = victim.left();
     let mut asked = Vec::new();
     let mut answered = Answered::default();
-    let mut has_died = false;
     if victim.start(Some(&moment.to_string())).await {
         let crowd = Crowd::come(victim.address, play.slow_ms());
         answered = play.act(&victim, &cast).await;
-        has_died |= victim.dies().await;
-        // At rest, then.
+        dies(&mut victim, &moment).await;
         victim.kill().await;
         asked = crowd.leave().await;
     } else {
-        has_died |= victim.dies().await;
+        dies(&mut victim, &moment).await;
     }
-    assert!(has_died || !moment.is_first, "nothing comes by {moment}");
     let left = victim.left();
     assert!(left.generation >= before.generation);
     let was_seen = asked
@@ -90,6 +87,14 @@ async fn dies_and_comes_back(play: Play, moment: Moment) {
     must_take_commands(&victim, &cast, generation).await;
     nothing_was_done_twice(&asked, &[&cast.a, &cast.b]);
     every_answer_is_of_one_release(&asked);
+}
+
+/// It dies at the first pass in any case; at another one, if it does not rest before.
+async fn dies(victim: &mut Victim, moment: &Moment) {
+    match moment.is_first {
+        true => victim.must_die(&moment.to_string()).await,
+        false => drop(victim.dies().await),
+    }
 }
 
 /// What the journal says is one of the two, and whatever a client has seen is in the journal.

@@ -7,7 +7,7 @@ use super::victim::Victim;
 use super::{app_of, cast, must_serve};
 
 /// What the journal says after each of its lines: what is live.
-fn live_after(journal: &[u8]) -> Vec<(usize, String)> {
+pub(crate) fn live_after(journal: &[u8]) -> Vec<(usize, String)> {
     let mut end = 0;
     let lines = journal.split_inclusive(|octet| *octet == b'\n');
     let lives = lines.map(|line| {

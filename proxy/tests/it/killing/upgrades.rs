@@ -118,7 +118,7 @@ async fn dies(side: Side, moment: Moment) {
     let answer = upgrade(&victim, of_new).await;
     let is_dead = match side {
         Side::Old => {
-            assert!(victim.dies().await, "nothing comes by {moment}");
+            victim.must_die(&told).await;
             old
         }
         Side::New => {

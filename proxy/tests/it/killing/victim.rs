@@ -98,6 +98,19 @@ impl Victim {
         true
     }
 
+    /// It dies, by nobody's hand but its own, however long it rests before.
+    pub(crate) async fn must_die(&mut self, at: &str) {
+        let child = self.child.as_mut().unwrap();
+        let ended = timeout(PATIENCE, child.wait()).await;
+        let status = ended.unwrap_or_else(|_| panic!("{}: nothing comes by {at}", self.name));
+        self.has_died(status.unwrap());
+    }
+
+    fn has_died(&mut self, status: ExitStatus) {
+        assert_eq!(status.signal(), Some(9), "{}: {status}", self.name);
+        self.child = None;
+    }
+
     /// Whether it dies, by nobody's hand but its own; else it does nothing any more.
     pub(crate) async fn dies(&mut self) -> bool {
         let pid = self.id();
@@ -106,9 +119,7 @@ impl Victim {
         let deadline = Instant::now() + PATIENCE;
         while Instant::now() < deadline {
             if let Ok(status) = timeout(REST, child.wait()).await {
-                let status = status.unwrap();
-                assert_eq!(status.signal(), Some(9), "{}: {status}", self.name);
-                self.child = None;
+                self.has_died(status.unwrap());
                 return true;
             }
             let mut now = passes(&self.home, pid);
@@ -198,9 +209,10 @@ impl Victim {
 
 impl Drop for Victim {
     fn drop(&mut self) {
-        for heir in &self.heirs {
-            crate::daemon::kill(*heir);
+        if let Some(child) = &mut self.child {
+            let _ = child.start_kill();
         }
+        crate::daemon::kill_all_of(self.home.path());
     }
 }
 

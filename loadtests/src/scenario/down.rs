@@ -24,6 +24,27 @@ const SOON: Duration = Duration::from_secs(5);
 /// So many may fail of those that met an app which had stopped listening and not yet said so on its connections.
 const FEW: usize = 20;
 
+/// When an app went: from the moment when it was told, or just before it was killed, until it was known to have ended. On a busy
+/// machine these are not the same.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Gone {
+    from: Moment,
+    until: Moment,
+}
+
+impl Gone {
+    /// It went between this moment and now.
+    pub(super) fn since(from: Moment) -> Self {
+        let until = Moment::now();
+        Self { from, until }
+    }
+
+    /// Whether what began and ended at these moments may have been with it.
+    pub(super) fn met(&self, began: Moment, ended: Moment) -> bool {
+        began <= self.until && ended >= self.from
+    }
+}
+
 pub(super) async fn play(options: &Options) -> Result<Report, Trouble> {
     let Opening { mut stage, app } = Stage::open(options, "", "").await?;
     let port = app.address().port();
@@ -33,14 +54,16 @@ pub(super) async fn play(options: &Options) -> Result<Report, Trouble> {
     steady(part).await;
 
     load.mark("SIGTERM");
-    gone.push(Moment::now());
+    let from = Moment::now();
     app.stop(APP_TIMEOUT).await?;
+    gone.push(Gone::since(from));
     let app = back(&stage, &load, port).await?;
     steady(part).await;
 
     load.mark("SIGKILL");
-    gone.push(Moment::now());
+    let from = Moment::now();
     app.kill().await?;
+    gone.push(Gone::since(from));
     let _app = back(&stage, &load, port).await?;
     steady(part).await;
 
@@ -72,7 +95,7 @@ pub(super) async fn open_again(stage: &Stage, load: &Load) -> Result<(), Trouble
 }
 
 /// Little may fail when the app goes without a word, and only what no proxy could save.
-pub(super) fn judge(stage: &mut Stage, seen: &Seen, gone: &[Moment]) {
+pub(super) fn judge(stage: &mut Stage, seen: &Seen, gone: &[Gone]) {
     let verdict = &mut stage.verdict;
     verdict.never_wrong(&seen.findings);
     let failed: Vec<&Record> = seen
@@ -96,18 +119,20 @@ pub(super) fn judge(stage: &mut Stage, seen: &Seen, gone: &[Moment]) {
         ),
         failed.len() < at_risk + FEW,
     );
+    // While clients stand still, nobody comes who might wait.
+    let paused = seen.run.paused(seen.run.began, seen.run.ended);
     verdict.must(
         "the others waited for the app",
         format!(
             "{} held, the longest for {:?}",
             seen.findings.held, seen.findings.longest_hold
         ),
-        seen.findings.longest_hold >= AWAY,
+        seen.findings.longest_hold + paused >= AWAY,
     );
 }
 
 /// What failed, and no app that went at these moments took it with it.
-pub(super) fn inexcusable(seen: &Seen, gone: &[Moment]) -> Vec<String> {
+pub(super) fn inexcusable(seen: &Seen, gone: &[Gone]) -> Vec<String> {
     let failed = seen.run.records.iter().filter(|it| has_failed(it));
     let inexcusable = failed.filter(|it| !is_excused(it, gone));
     inexcusable.map(describe).collect()
@@ -121,10 +146,10 @@ pub(super) fn has_failed(record: &Record) -> bool {
 }
 
 /// Answers that had begun, and requests that must not be sent twice and may have been under way, may fail.
-fn is_excused(record: &Record, gone: &[Moment]) -> bool {
-    let under_way = |gone: &Moment| {
-        let sent_before = record.sent.is_some_and(|sent| sent <= *gone + AFTER);
-        sent_before && record.ended >= *gone && record.ended <= *gone + SOON
+fn is_excused(record: &Record, gone: &[Gone]) -> bool {
+    let under_way = |gone: &Gone| {
+        let sent_before = record.sent.is_some_and(|sent| sent <= gone.until + AFTER);
+        sent_before && record.ended >= gone.from && record.ended <= gone.until + SOON
     };
     let had_begun = record.ending == Ending::Lost(Loss::Truncated);
     // A handshake of a WebSocket opens something, and is not sent twice either.
@@ -133,10 +158,9 @@ fn is_excused(record: &Record, gone: &[Moment]) -> bool {
 }
 
 /// Whether it was with the app when that went. A busy machine has more of them than an idle one.
-fn is_at_risk(record: &Record, gone: &[Moment]) -> bool {
-    let sent_before = |gone: &Moment| record.sent.is_some_and(|sent| sent <= *gone);
-    gone.iter()
-        .any(|gone| sent_before(gone) && record.ended >= *gone)
+fn is_at_risk(record: &Record, gone: &[Gone]) -> bool {
+    let met = |sent| gone.iter().any(|gone| gone.met(sent, record.ended));
+    record.sent.is_some_and(met)
 }
 
 fn describe(record: &Record) -> String {

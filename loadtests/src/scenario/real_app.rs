@@ -6,7 +6,8 @@ use holdfast_load::load::{Load, Plan};
 use holdfast_load::report::Report;
 use holdfast_load::verdict::Verdict;
 
-use super::{Scenario, down, hold, receipts};
+use super::down::{self, Gone};
+use super::{Scenario, hold, receipts};
 use crate::cli::Options;
 use crate::real::{Kind, RealApp, RealCommand};
 use crate::stage::{Place, Promoted, Seen, Stage, steady};
@@ -116,17 +117,18 @@ impl Play {
         let mut gone = Vec::new();
 
         load.mark("SIGTERM");
-        gone.push(Moment::now());
+        let from = Moment::now();
         self.app.stop().await?;
-        gone.push(Moment::now());
+        gone.push(Gone::since(from));
         steady(down::AWAY).await;
         let app = again.clone().start().await?;
         down::open_again(&self.stage, &load).await?;
         steady(part).await;
 
         load.mark("SIGKILL");
-        gone.push(Moment::now());
+        let from = Moment::now();
         app.kill().await?;
+        gone.push(Gone::since(from));
         steady(down::AWAY).await;
         let _app = again.start().await?;
         down::open_again(&self.stage, &load).await?;

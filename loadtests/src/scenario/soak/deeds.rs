@@ -12,7 +12,7 @@ use swap_core::Outcome;
 use tokio::time::sleep;
 
 use super::deck::{Deed, Never, Strategy};
-use crate::scenario::down;
+use crate::scenario::down::{self, Gone};
 use crate::stage::{APP_TIMEOUT, Promoted, Stage, start};
 use crate::swapctl_child::Ended;
 use crate::trouble::Trouble;
@@ -46,7 +46,7 @@ pub(super) struct Play<'a> {
 pub(super) struct Played {
     pub(super) deeds: BTreeMap<Deed, u64>,
     /// When the app went away by itself.
-    pub(super) gone: Vec<Moment>,
+    pub(super) gone: Vec<Gone>,
     /// From its beginning to its end, and what its receipt says.
     pub(super) promotes: Vec<(Moment, Moment, Receipt)>,
     /// What went otherwise than it must.
@@ -217,19 +217,21 @@ impl<'a> Play<'a> {
 
     async fn crash(&mut self) -> Result<(), Trouble> {
         let (release, port) = (self.release(), self.address().port());
-        self.played.gone.push(Moment::now());
+        let from = Moment::now();
         if let Some(app) = self.live.take() {
             app.kill().await?;
         }
+        self.played.gone.push(Gone::since(from));
         self.back(&release, port).await
     }
 
     async fn restart(&mut self) -> Result<(), Trouble> {
         let (release, port) = (self.release(), self.address().port());
-        self.played.gone.push(Moment::now());
+        let from = Moment::now();
         if let Some(app) = self.live.take() {
             app.stop(APP_TIMEOUT).await?;
         }
+        self.played.gone.push(Gone::since(from));
         self.back(&release, port).await
     }
 

@@ -12,7 +12,8 @@ use super::order;
 use super::watch::{Look, Looks, Most, RESIDENT_MORE_KIB};
 use crate::figures::Figures;
 use crate::mixed;
-use crate::scenario::{down, upgrades};
+use crate::scenario::down::{self, Gone};
+use crate::scenario::upgrades;
 use crate::stage::{Seen, Stage};
 
 /// Clients and the daemon look at the clock at different moments.
@@ -48,7 +49,7 @@ pub(super) fn judge(stage: &mut Stage, seen: &Seen, played: &Played) {
 fn tunnels(stage: &mut Stage, seen: &Seen, played: &Played) {
     let tunnels = &seen.run.tunnels;
     let took_with_it = |tunnel: &Tunnel| {
-        let near = |gone: &Moment| tunnel.opened <= *gone && tunnel.ended >= *gone;
+        let near = |gone: &Gone| gone.met(tunnel.opened, tunnel.ended);
         played.gone.iter().any(near)
     };
     let broken = |end| {

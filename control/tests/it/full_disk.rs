@@ -21,7 +21,7 @@ impl SmallDisk {
             .arg(&path)
             .output()
             .is_ok_and(|output| output.status.success());
-        able_by_kernel("mount a tmpfs", mounted).then_some(Self(path))
+        able_by_kernel("mount a tmpfs", mounted).then(|| Self(path))
     }
 
     /// Takes all the room that there is.

@@ -25,7 +25,7 @@ impl SmallDisk {
         mount.args(["-t", "tmpfs", "-o", "size=64k,mode=0700", "tmpfs"]);
         let mounted = mount.arg(home.path()).output();
         let mounted = mounted.is_ok_and(|output| output.status.success());
-        able_by_kernel("mount a tmpfs", mounted).then_some(Self(home))
+        able_by_kernel("mount a tmpfs", mounted).then(|| Self(home))
     }
 
     pub(super) fn flag(&self) -> String {

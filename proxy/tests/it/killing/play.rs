@@ -10,7 +10,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::UnixStream;
 
 use super::crowd::ask;
-use super::victim::Victim;
+use super::victim::{Victim, is_gone};
 use crate::app::App;
 use crate::client::until;
 
@@ -161,7 +161,8 @@ impl Play {
                 &cast.a
             };
             let is_slow = |target: &String| target.starts_with("/slow/");
-            let is_there = async || app.targets().iter().any(is_slow);
+            // Some points are come by before.
+            let is_there = async || app.targets().iter().any(is_slow) || is_gone(victim.id());
             until("a request is under way", is_there).await;
         }
         let receipt = match self {

@@ -58,6 +58,9 @@ async fn f22_a_thousand_times_sigterm_ends_it_once_and_well() {
         // Until it has been waited for, it can be sent signals.
         daemon.terminate();
     }
+    // The system makes one of those that come at once: this is a second one for sure.
+    crate::client::until_shut(daemon.address).await;
+    daemon.terminate();
     assert!(daemon.ended().await.success());
     // Nothing is left of it that a new one would stumble over.
     daemon.start_again();

@@ -102,7 +102,10 @@ impl Listeners {
             let open = Open::new(listener, front, stop);
             this.now().push((listen.clone(), Arc::new(open)));
         }
-        Ok(this)
+        match heir.as_ref().and_then(Heir::left_open) {
+            Some(left) => Err(ListenError::Shared(left)),
+            None => Ok(this),
+        }
     }
 
     /// All sockets, for each worker its own.

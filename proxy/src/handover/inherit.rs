@@ -134,6 +134,12 @@ impl Heir {
         (!found.sockets.is_empty()).then_some(found)
     }
 
+    /// An address that nobody has asked for, and that a service manager keeps open: clients there would wait for nobody.
+    pub(crate) fn left_open(&self) -> Option<SocketAddr> {
+        let mut left = self.estate.listeners.iter();
+        left.find(|it| it.shared).map(|it| it.asked)
+    }
+
     /// The socket that serves the metrics, if it is the one that is wanted.
     pub(crate) fn admin(&mut self, wanted: SocketAddr) -> Option<OwnedFd> {
         let (address, socket) = self.estate.admin.take()?;

@@ -18,6 +18,8 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
+use crate::client::until;
+
 /// One request that reached the app whole.
 #[derive(Clone, Debug)]
 pub(crate) struct Seen {
@@ -96,6 +98,12 @@ impl App {
 
     pub(crate) fn seen(&self) -> Vec<Seen> {
         self.seen.lock().unwrap().clone()
+    }
+
+    /// Waits until so many requests have come to it, probes not counted.
+    pub(crate) async fn asked(&self, count: usize) {
+        let what = format!("{count} requests at the app");
+        until(&what, async || self.targets().len() == count).await;
     }
 
     /// Those that are no probes.

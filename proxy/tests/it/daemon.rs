@@ -207,6 +207,14 @@ impl Daemon {
         Client::connect(self.address).await
     }
 
+    /// A client that has asked for this and not read its answer.
+    pub(crate) async fn asking(&self, target: &str) -> Client {
+        let mut client = self.client().await;
+        let ask = format!("GET {target} HTTP/1.1\r\nHost: x.test\r\n\r\n");
+        client.say(ask).await;
+        client
+    }
+
     /// Says something over the control socket; the status and the answer.
     pub(crate) async fn say(&self, method: &str, path: &str, body: Value) -> (u16, Value) {
         say(&self.socket, method, path, body).await
@@ -371,6 +379,11 @@ pub(crate) fn kill_all_of(home: &Path) {
             kill(pid);
         }
     }
+}
+
+/// Whether a process has ended, or waits only for somebody to take note of it.
+pub(crate) fn is_gone(pid: u64) -> bool {
+    std::fs::read_link(format!("/proc/{pid}/exe")).is_err()
 }
 
 /// Ends a daemon that is no child of ours.

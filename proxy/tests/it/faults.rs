@@ -26,8 +26,6 @@ use able::{able, able_by_kernel};
 use ending::Before;
 use holdfast_load::toxic::{End, Slicer, ToxicProxy, Toxics};
 
-use crate::app::App;
-use crate::client::{Client, until};
 use crate::daemon::Daemon;
 
 /// A daemon whose only app is reached through a toxic proxy, with these keys in its configuration.
@@ -44,18 +42,4 @@ async fn at(address: std::net::SocketAddr, keys: &str) -> Daemon {
 /// A configuration of one app with these keys, or tables, in it. The listener is not used.
 fn config(keys: &str) -> String {
     format!("[[listen]]\naddress = \"127.0.0.1:1\"\n[app.default]\n{keys}\n")
-}
-
-/// A client that has asked for this and not read its answer.
-async fn asking(daemon: &Daemon, target: &str) -> Client {
-    let mut client = daemon.client().await;
-    let ask = format!("GET {target} HTTP/1.1\r\nHost: x.test\r\n\r\n");
-    client.say(ask).await;
-    client
-}
-
-/// Waits until the app has been asked for so many things.
-async fn asked(app: &App, count: usize) {
-    let what = format!("{count} requests at the app");
-    until(&what, async || app.targets().len() == count).await;
 }

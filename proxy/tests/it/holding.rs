@@ -3,7 +3,6 @@
 use serde_json::{Value, json};
 
 use crate::app::App;
-use crate::client::Client;
 use crate::daemon::Daemon;
 
 async fn hold(daemon: &Daemon, body: Value) {
@@ -11,20 +10,12 @@ async fn hold(daemon: &Daemon, body: Value) {
     assert!(status < 300, "{answer}");
 }
 
-async fn asking(daemon: &Daemon, target: &str) -> Client {
-    let mut client = daemon.client().await;
-    client
-        .say(format!("GET {target} HTTP/1.1\r\nHost: x.test\r\n\r\n"))
-        .await;
-    client
-}
-
 #[tokio::test]
 async fn a_held_request_is_answered_by_the_app_after_resume() {
     let app = App::start("a").await;
     let daemon = Daemon::with(&app).await;
     hold(&daemon, json!({})).await;
-    let mut client = asking(&daemon, "/one").await;
+    let mut client = daemon.asking("/one").await;
     daemon.held(1).await;
     assert!(
         app.targets().is_empty(),
@@ -50,7 +41,7 @@ async fn a_connection_that_was_opened_for_a_held_request_is_used_once() {
     let app = App::start("a").await;
     let daemon = Daemon::with(&app).await;
     hold(&daemon, json!({})).await;
-    let mut client = asking(&daemon, "/held").await;
+    let mut client = daemon.asking("/held").await;
     daemon.held(1).await;
     daemon.verb("resume", json!({})).await;
     assert_eq!(client.answer().await.status, 200);
@@ -74,7 +65,7 @@ async fn held_requests_go_on_in_the_order_in_which_they_came() {
     hold(&daemon, json!({})).await;
     let mut clients = Vec::new();
     for number in 0..12 {
-        clients.push(asking(&daemon, &format!("/{number}")).await);
+        clients.push(daemon.asking(&format!("/{number}")).await);
         daemon.held(number + 1).await;
     }
     daemon.verb("resume", json!({})).await;
@@ -125,9 +116,9 @@ async fn the_place_of_a_client_that_leaves_is_free_and_the_app_never_sees_its_re
     let app = App::start("a").await;
     let daemon = Daemon::with(&app).await;
     hold(&daemon, json!({})).await;
-    let mut stays = asking(&daemon, "/stays").await;
-    let leaves = asking(&daemon, "/leaves").await;
-    let resets = asking(&daemon, "/resets").await;
+    let mut stays = daemon.asking("/stays").await;
+    let leaves = daemon.asking("/leaves").await;
+    let resets = daemon.asking("/resets").await;
     daemon.held(3).await;
     drop(leaves);
     socket2::SockRef::from(&resets.stream)
@@ -147,7 +138,7 @@ async fn the_excess_over_max_requests_is_refused_at_once() {
         [app.default.hold]\nmax_requests = 2\nmax_share = 1.0\n";
     let daemon = Daemon::start(&[&format!("--upstream={}", app.address)], config).await;
     hold(&daemon, json!({})).await;
-    let (mut one, mut two) = (asking(&daemon, "/1").await, asking(&daemon, "/2").await);
+    let (mut one, mut two) = (daemon.asking("/1").await, daemon.asking("/2").await);
     daemon.held(2).await;
     let refused = daemon.client().await.get("/3").await;
     assert_eq!(refused.status, 503);
@@ -171,7 +162,7 @@ async fn who_waits_longer_than_max_wait_gets_503() {
         "[[listen]]\naddress = \"127.0.0.1:1\"\n[app.default.hold]\nmax_wait = \"300ms\"\n";
     let daemon = Daemon::start(&[&format!("--upstream={}", app.address)], config).await;
     hold(&daemon, json!({"timeout": "20s"})).await;
-    let mut client = asking(&daemon, "/late").await;
+    let mut client = daemon.asking("/late").await;
     let answer = client.answer().await;
     assert_eq!(answer.status, 503);
     assert!(
@@ -209,7 +200,7 @@ async fn hold_writes_lets_reads_pass() {
 async fn hold_returns_when_running_requests_have_ended() {
     let app = App::start("a").await;
     let daemon = Daemon::with(&app).await;
-    let mut slow = asking(&daemon, "/slow/400").await;
+    let mut slow = daemon.asking("/slow/400").await;
     crate::client::until("running", async || !app.targets().is_empty()).await;
     hold(&daemon, json!({})).await;
     let done = tokio::time::timeout(std::time::Duration::from_millis(100), slow.answer()).await;
@@ -220,7 +211,7 @@ async fn hold_returns_when_running_requests_have_ended() {
 async fn an_empty_app_holds_until_its_first_promote() {
     let app = App::start("first").await;
     let daemon = Daemon::start(&[], "").await;
-    let mut client = asking(&daemon, "/early").await;
+    let mut client = daemon.asking("/early").await;
     daemon.held(1).await;
     assert_eq!(daemon.status().await["phase"], "empty");
     let receipt = daemon.promote("v1", &app, json!({})).await;

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use rustix::net::sockopt::set_socket_passcred;
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
 use rustix::process::Signal;
-use serde_json::json;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::app::App;
@@ -169,10 +169,11 @@ async fn clients_wait_in_a_socket_of_the_service_manager_while_the_daemon_is_sta
     let control = manager.path("control.sock");
     let (status, said) = say(&control, "POST", "/v1/reload", json!({})).await;
     assert_eq!(status, 400, "{said}");
-    assert!(
-        said["detail"].as_str().unwrap().contains(&at.to_string()),
-        "{said}"
-    );
+    let names_it = |said: &Value| said["detail"].as_str().unwrap().contains(&at.to_string());
+    assert!(names_it(&said), "{said}");
+    let (status, said) = say(&control, "POST", "/v1/upgrade", json!({})).await;
+    assert_eq!(status, 502, "{said}");
+    assert!(names_it(&said), "{said}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -15,14 +15,8 @@ const AT_ONCE: Duration = Duration::from_secs(10);
 async fn with_a_request(ms: u64) -> (App, Daemon, Client) {
     let app = App::start("a").await;
     let daemon = Daemon::with(&app).await;
-    let mut client = daemon.client().await;
-    client
-        .say(format!("GET /slow/{ms} HTTP/1.1\r\nHost: x.test\r\n\r\n"))
-        .await;
-    until("the request is at the app", async || {
-        app.targets().len() == 1
-    })
-    .await;
+    let client = daemon.asking(&format!("/slow/{ms}")).await;
+    app.asked(1).await;
     (app, daemon, client)
 }
 
@@ -90,9 +84,7 @@ async fn whoever_waits_for_a_place_is_served_too() {
     first.get("/").await;
     let mut waiting = Vec::new();
     for _ in 0..3 {
-        let mut client = daemon.client().await;
-        client.say("GET / HTTP/1.1\r\nHost: x.test\r\n\r\n").await;
-        waiting.push(client);
+        waiting.push(daemon.asking("/").await);
     }
     daemon.terminate();
     for mut client in waiting {

@@ -9,7 +9,7 @@ use tokio::task::JoinHandle;
 
 use crate::app::App;
 use crate::client::{until, until_shut};
-use crate::daemon::Daemon;
+use crate::daemon::{Daemon, is_gone};
 
 /// Replaces the program by this one, if one is named.
 async fn upgrade(daemon: &Daemon, binary: Option<&Path>) -> (u16, Value) {
@@ -122,12 +122,8 @@ async fn nobody_is_refused_reset_or_left_without_an_answer_meanwhile() {
 async fn a_request_under_way_is_answered_by_the_old_process() {
     let app = App::start("a").await;
     let mut daemon = Daemon::with(&app).await;
-    let mut slow = daemon.client().await;
-    slow.say("GET /wait HTTP/1.1\r\nHost: x.test\r\n\r\n").await;
-    until("the request is at the app", async || {
-        app.targets().len() == 1
-    })
-    .await;
+    let mut slow = daemon.asking("/wait").await;
+    app.asked(1).await;
     let (status, upgraded) = upgrade(&daemon, None).await;
     assert_eq!(status, 200, "{upgraded}");
     daemon.succeeded_by(upgraded["pid"].as_u64().unwrap());
@@ -144,30 +140,20 @@ async fn a_request_under_way_is_answered_by_the_old_process() {
 async fn a_stop_right_after_an_upgrade_waits_for_the_old_process_too() {
     let app = App::start("a").await;
     let mut daemon = Daemon::with(&app).await;
-    let mut slow = daemon.client().await;
-    slow.say("GET /wait HTTP/1.1\r\nHost: x.test\r\n\r\n").await;
-    until("the request is at the app", async || {
-        app.targets().len() == 1
-    })
-    .await;
+    let mut slow = daemon.asking("/wait").await;
+    app.asked(1).await;
     let (status, upgraded) = upgrade(&daemon, None).await;
     assert_eq!(status, 200, "{upgraded}");
     let [was, now] = ["was", "pid"].map(|it| upgraded[it].as_u64().unwrap());
     daemon.succeeded_by(now);
     crate::daemon::signal(now, Signal::TERM);
     until_shut(daemon.address).await;
-    assert!(runs(now), "somebody is not answered yet");
+    assert!(!is_gone(now), "somebody is not answered yet");
     app.let_go();
-    until("the new one has ended", async || !runs(now)).await;
+    until("the new one has ended", async || is_gone(now)).await;
     // As a service manager does to what the main process leaves behind.
     crate::daemon::kill(was);
     assert_eq!(slow.answer().await.status, 200);
-}
-
-/// Whether it has not ended, waited for or not.
-fn runs(pid: u64) -> bool {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"));
-    stat.is_ok_and(|stat| !stat.contains(") Z "))
 }
 
 #[tokio::test]
@@ -264,12 +250,8 @@ async fn a_successor_that_is_told_to_stop_answers_what_it_has_and_the_old_proces
     let app = App::start("a").await;
     let daemon = Daemon::with(&app).await;
     let (was, successor, upgrading) = half_way(&daemon).await;
-    let mut slow = daemon.client().await;
-    slow.say("GET /wait HTTP/1.1\r\nHost: x.test\r\n\r\n").await;
-    until("the request is at the app", async || {
-        app.targets().len() == 1
-    })
-    .await;
+    let mut slow = daemon.asking("/wait").await;
+    app.asked(1).await;
     crate::daemon::signal(successor, Signal::TERM);
     assert_eq!(daemon.client().await.get("/").await.status, 200);
     app.let_go();
@@ -285,17 +267,11 @@ async fn a_successor_that_is_told_to_stop_answers_what_it_has_and_the_old_proces
 async fn if_the_old_process_is_told_to_stop_meanwhile_both_answer_what_they_have_and_end() {
     let app = App::start("a").await;
     let mut daemon = Daemon::with(&app).await;
-    let ask = "GET /slow/2000 HTTP/1.1\r\nHost: x.test\r\n\r\n";
-    let mut one = daemon.client().await;
-    one.say(ask).await;
-    until("the request is at the app", async || {
-        app.targets().len() == 1
-    })
-    .await;
+    let mut one = daemon.asking("/slow/2000").await;
+    app.asked(1).await;
     let (_, successor, upgrading) = half_way(&daemon).await;
-    let mut other = daemon.client().await;
-    other.say(ask).await;
-    until("the other is there too", async || app.targets().len() == 2).await;
+    let mut other = daemon.asking("/slow/2000").await;
+    app.asked(2).await;
     daemon.terminate();
     assert_eq!(one.answer().await.status, 200);
     assert_eq!(other.answer().await.status, 200);
@@ -426,11 +402,8 @@ async fn whoever_would_wait_for_it_gets_it_when_every_app_stands_still() {
 async fn a_replaced_process_that_is_told_to_stop_answers_its_last_requests_all_the_same() {
     let app = App::start("a").await;
     let mut daemon = Daemon::with(&app).await;
-    let mut slow = daemon.client().await;
-    slow.say("GET /slow/6000 HTTP/1.1\r\nHost: x.test\r\n\r\n")
-        .await;
-    let at_the_app = async || app.targets().len() == 1;
-    until("the request is at the app", at_the_app).await;
+    let mut slow = daemon.asking("/slow/6000").await;
+    app.asked(1).await;
     let (status, upgraded) = upgrade(&daemon, None).await;
     assert_eq!(status, 200, "{upgraded}");
     daemon.succeeded_by(upgraded["pid"].as_u64().unwrap());

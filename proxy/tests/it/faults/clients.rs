@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 use tokio::time::Instant;
 
-use super::{Before, asking, at, config};
+use super::{Before, at, config};
 use crate::app::App;
 use crate::client::until;
 use crate::daemon::Daemon;
@@ -24,7 +24,7 @@ async fn f10_ten_times_as_many_as_a_hold_takes_cost_503_for_the_excess_only_and_
     daemon.verb("hold", json!({})).await;
     let mut held = Vec::new();
     for number in 0..HELD {
-        held.push(asking(&daemon, &format!("/{number}")).await);
+        held.push(daemon.asking(&format!("/{number}")).await);
         daemon.held(number as u64 + 1).await;
     }
     let mut longest = Duration::ZERO;
@@ -64,7 +64,7 @@ async fn f11_the_place_of_a_client_that_leaves_is_free_at_once_and_its_request_g
     let before = Before::of(&daemon).await;
     daemon.verb("hold", json!({})).await;
     for is_reset in [false, true] {
-        let leaves = asking(&daemon, "/leaves").await;
+        let leaves = daemon.asking("/leaves").await;
         daemon.held(1).await;
         if is_reset {
             let socket = socket2::SockRef::from(&leaves.stream);

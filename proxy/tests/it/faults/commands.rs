@@ -5,7 +5,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::UnixStream;
 use tokio::task::JoinSet;
 
-use super::{Before, ToxicProxy, Toxics, asked, asking, at};
+use super::{Before, ToxicProxy, Toxics, at};
 use crate::app::App;
 use crate::client::until;
 
@@ -57,8 +57,8 @@ async fn f09_of_fifty_that_promote_at_once_one_wins_and_the_others_are_told_whic
             (&new, &old)
         };
         // The one that wins waits for this one, until all the others have been answered.
-        let mut slow = asking(&daemon, "/wait").await;
-        asked(live, round / 2 + 1).await;
+        let mut slow = daemon.asking("/wait").await;
+        live.asked(round / 2 + 1).await;
         let mut promoting = JoinSet::new();
         for number in 0..50 {
             let (daemon, address) = (daemon.clone(), app.address.to_string());

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{Before, ToxicProxy, Toxics, asking, at};
+use super::{Before, ToxicProxy, Toxics, at};
 use crate::app::App;
 use crate::client::until;
 use crate::daemon::Daemon;
@@ -58,7 +58,7 @@ async fn f06_killed_in_each_phase_of_a_swap_it_serves_exactly_the_old_or_exactly
         serves(&daemon, "initial").await;
     }
     // The old one has a request that does not end.
-    let _slow = asking(&daemon, "/slow/60000").await;
+    let _slow = daemon.asking("/slow/60000").await;
     until("it runs", async || {
         daemon.status().await["live"]["in_flight"] == 1
     })
@@ -69,7 +69,7 @@ async fn f06_killed_in_each_phase_of_a_swap_it_serves_exactly_the_old_or_exactly
     serves(&daemon, "initial").await;
 
     toxic.set(Toxics::default());
-    let _slow = asking(&daemon, "/slow/60000").await;
+    let _slow = daemon.asking("/slow/60000").await;
     until("it runs", async || {
         daemon.status().await["live"]["in_flight"] == 1
     })

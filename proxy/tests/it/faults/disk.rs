@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::shim::{Call, Shim};
-use super::{Before, able_by_kernel, asking};
+use super::{Before, able_by_kernel};
 use crate::app::App;
 use crate::client::until;
 use crate::daemon::Daemon;
@@ -203,7 +203,7 @@ async fn f14_nothing_happens_when_the_wall_clock_jumps() {
     assert_eq!(kept.get("/").await.status, 200);
     for seconds in [3600, -3600, 0] {
         daemon.verb("hold", json!({})).await;
-        let mut held = asking(&daemon, "/held").await;
+        let mut held = daemon.asking("/held").await;
         daemon.held(1).await;
         let generation = daemon.status().await["generation"].clone();
         shim.jump(seconds);

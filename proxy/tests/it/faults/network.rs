@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-use super::{Before, End, ToxicProxy, Toxics, asking, at, behind};
+use super::{Before, End, ToxicProxy, Toxics, at, behind};
 use crate::app::App;
 use crate::client::{Client, PATIENCE, until};
 use crate::daemon::Daemon;
@@ -57,7 +57,7 @@ async fn f18_an_answer_that_breaks_off_is_seen_to_and_its_connection_is_not_used
             limit: Some((100_000, end)),
             ..Toxics::default()
         });
-        let mut client = asking(&daemon, "/big/1").await;
+        let mut client = daemon.asking("/big/1").await;
         let answer = tokio::time::timeout(PATIENCE, client.try_answer()).await;
         assert!(answer.unwrap().is_none(), "{end:?}");
         toxic.set(Toxics::default());

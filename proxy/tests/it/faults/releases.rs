@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use tokio::net::TcpSocket;
 use tokio::task::JoinHandle;
 
-use super::{Before, Slicer, ToxicProxy, Toxics, asked, asking, at, behind};
+use super::{Before, Slicer, ToxicProxy, Toxics, at, behind};
 use crate::app::{App, scripted};
 use crate::client::until;
 use crate::daemon::Daemon;
@@ -129,7 +129,7 @@ async fn f02_a_probe_that_flaps_passes_only_in_a_row_and_revives_nothing() {
     let receipt = daemon.verb("promote", body).await;
     assert_eq!(receipt["outcome"], "failed", "{receipt}");
 
-    let mut slow = asking(&daemon, "/wait").await;
+    let mut slow = daemon.asking("/wait").await;
     until("it is at the old release", async || {
         old.targets().contains(&"/wait".to_owned())
     })
@@ -166,11 +166,11 @@ async fn f03_a_release_that_dies_right_after_the_swap_is_waited_for_and_rolled_b
     poster
         .say("POST /slow/60000 HTTP/1.1\r\nHost: x.test\r\nContent-Length: 1\r\n\r\nx")
         .await;
-    asked(&new, 1).await;
+    new.asked(1).await;
     new.kill().await;
     assert_eq!(poster.answer().await.status, 502, "not sent twice");
     assert_eq!(daemon.metric("holdfast_lost_total").await, 1.0);
-    let mut held = asking(&daemon, "/held").await;
+    let mut held = daemon.asking("/held").await;
     daemon.held(1).await;
     assert_eq!(daemon.status().await["hold"]["cause"], "down");
     let receipt = daemon.verb("rollback", json!({})).await;
@@ -189,7 +189,7 @@ async fn f04_a_hold_goes_on_when_the_old_release_dies_and_nobody_is_lost_from_it
     daemon.verb("hold", json!({})).await;
     let mut clients = Vec::new();
     for number in 0..20 {
-        clients.push(asking(&daemon, &format!("/{number}")).await);
+        clients.push(daemon.asking(&format!("/{number}")).await);
     }
     daemon.held(20).await;
     let address = old.kill().await;
@@ -217,7 +217,7 @@ async fn f05_with_both_down_a_hold_is_bounded_and_then_503() {
     let (_, address) = (old.kill().await, new.kill().await);
     let mut clients = Vec::new();
     for _ in 0..10 {
-        clients.push(asking(&daemon, "/").await);
+        clients.push(daemon.asking("/").await);
     }
     for client in &mut clients {
         let answer = client.answer().await;
@@ -241,7 +241,7 @@ async fn f21_an_app_that_never_answers_is_cut_at_the_drain_timeout_and_the_recei
         blackhole: true,
         ..Toxics::default()
     });
-    let mut stuck = asking(&daemon, "/stuck").await;
+    let mut stuck = daemon.asking("/stuck").await;
     until("it runs", async || {
         daemon.status().await["live"]["in_flight"] == 1
     })

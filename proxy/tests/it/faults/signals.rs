@@ -4,7 +4,7 @@ use rustix::process::Signal;
 use serde_json::Value;
 
 use super::upgrades::Traffic;
-use super::{Before, asked, asking, at};
+use super::{Before, at};
 use crate::app::App;
 use crate::client::until;
 
@@ -52,8 +52,8 @@ async fn f22_a_thousand_signals_do_what_one_does() {
 async fn f22_a_thousand_times_sigterm_ends_it_once_and_well() {
     let app = App::start("a").await;
     let mut daemon = at(app.address, "").await;
-    let _slow = asking(&daemon, "/slow/60000").await;
-    asked(&app, 1).await;
+    let _slow = daemon.asking("/slow/60000").await;
+    app.asked(1).await;
     for _ in 0..1000 {
         // Until it has been waited for, it can be sent signals.
         daemon.terminate();

@@ -11,7 +11,7 @@ use tokio::task::JoinHandle;
 
 use super::disk::{SmallDisk, exhaust};
 use super::shim::{Call, Shim};
-use super::{Before, ToxicProxy, asking, at, behind};
+use super::{Before, ToxicProxy, at, behind};
 use crate::app::App;
 use crate::client::{Client, until};
 use crate::daemon::{Daemon, OPEN_FILES};
@@ -76,12 +76,7 @@ async fn upgraded(daemon: &mut Daemon) {
     assert_eq!(status, 200, "{answer}");
     assert_eq!(answer["was"], was);
     daemon.succeeded_by(answer["pid"].as_u64().unwrap());
-    until("the one before has ended", async || {
-        // It is a child of ours at first, and nobody's then.
-        let stat = std::fs::read_to_string(format!("/proc/{was}/stat")).unwrap_or_default();
-        stat.is_empty() || stat.contains(") Z ")
-    })
-    .await;
+    until("the one before has ended", async || is_gone(was)).await;
 }
 
 #[tokio::test]
@@ -90,7 +85,7 @@ async fn f26_an_upgrade_is_refused_while_requests_are_held_and_those_are_answere
     let mut daemon = at(app.address, "").await;
     let before = Before::of(&daemon).await;
     daemon.verb("hold", json!({})).await;
-    let mut held = asking(&daemon, "/held").await;
+    let mut held = daemon.asking("/held").await;
     daemon.held(1).await;
     let (status, problem) = upgrade(&daemon).await;
     assert_eq!(
@@ -213,7 +208,7 @@ async fn f26_an_upgrade_at_the_limit_of_open_files_is_not_noticed() {
     }
     let mut waiting = Vec::new();
     for _ in 0..10 {
-        waiting.push(asking(&daemon, "/waiting").await);
+        waiting.push(daemon.asking("/waiting").await);
     }
     upgraded(&mut daemon).await;
     for client in &mut waiting {
@@ -230,7 +225,7 @@ async fn f26_an_upgrade_is_refused_while_the_app_is_down_and_those_who_wait_are_
     let mut daemon = behind(&toxic, "").await;
     let before = Before::of(&daemon).await;
     toxic.down().await;
-    let mut held = asking(&daemon, "/held").await;
+    let mut held = daemon.asking("/held").await;
     daemon.held(1).await;
     // The driver hears of it a moment after the door has shut itself.
     until("it is down", async || {

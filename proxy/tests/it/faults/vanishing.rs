@@ -10,7 +10,7 @@ use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::time::Instant;
 
-use super::{Before, able_by_kernel, asking};
+use super::{Before, able_by_kernel};
 use crate::app::{App, Speaks};
 use crate::client::{until, until_within};
 use crate::daemon::Daemon;
@@ -163,7 +163,7 @@ async fn an_app_vanishes(far: &Far) {
         daemon.status().await["live"]["in_flight"] == 1
     })
     .await;
-    let mut getter = asking(&daemon, "/get").await;
+    let mut getter = daemon.asking("/get").await;
     daemon.held(1).await;
     let cause = daemon.status().await["hold"]["cause"].clone();
     assert_eq!(cause, "down");

@@ -10,9 +10,10 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::UnixStream;
 
 use super::crowd::ask;
-use super::victim::{Victim, is_gone};
+use super::victim::Victim;
 use crate::app::App;
 use crate::client::until;
+use crate::daemon::is_gone;
 
 /// One way through.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

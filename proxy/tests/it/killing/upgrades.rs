@@ -10,12 +10,13 @@ use tokio::task::{JoinHandle, LocalSet};
 use super::crowd::Crowd;
 use super::moment::{Moment, go_through};
 use super::play::{Cast, script};
-use super::victim::{Victim, is_gone, say};
+use super::victim::{Victim, say};
 use super::{
     cast, every_answer_is_of_one_release, must_serve, must_take_commands, nobody_was_refused,
     nothing_was_done_twice,
 };
 use crate::client::until;
+use crate::daemon::is_gone;
 
 /// Which of the two.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -15,6 +15,7 @@ use tokio::process::{Child, ChildStderr, Command};
 use tokio::time::timeout;
 
 use crate::client::{PATIENCE, until};
+use crate::daemon::is_gone;
 
 /// So long an answer that is worth waiting for may take: an upgrade is one.
 const ANSWER_MAX: Duration = Duration::from_secs(60);
@@ -226,11 +227,6 @@ fn passes(home: &TempDir, pid: u64) -> BTreeMap<String, u64> {
         }
     }
     passes
-}
-
-/// Whether a process has ended, or waits only for somebody to take note of it.
-pub(crate) fn is_gone(pid: u64) -> bool {
-    std::fs::read_link(format!("/proc/{pid}/exe")).is_err()
 }
 
 /// Where it listens; none: it has ended before it did. The rest of its log flows to the test's output.

@@ -208,6 +208,9 @@ impl Lines {
             probe,
             hold,
             timeouts,
+            canary: _,
+            cohorts: _,
+            affinity: _,
         } = app;
         self.put(table, "hosts", list(hosts.iter().map(text)));
         self.put(table, "paths", list(paths.iter().map(text)));

@@ -11,8 +11,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use holdfast_control::failpoint;
-use holdfast_control::plane::{Connecting, DataPlane, Signal, Signaller, Traffic};
-use swap_core::{Address, AppName, Cause, GateId, Generation, Methods, Release, ReleaseId};
+use holdfast_control::plane::{Arms, Connecting, DataPlane, Signal, Signaller, Traffic};
+use swap_core::{Address, AppName, Cause, GateId, Generation, Methods, Release, ReleaseId, Split};
 use swap_gate::Classes;
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
@@ -312,6 +312,12 @@ impl DataPlane for Plane {
             door.release(0, clock::now());
             self.runtime.spawn(pace(door));
         }
+    }
+
+    fn split(&self, _: &AppName, _: Generation, _: Option<Split>) {}
+
+    fn arms(&self, _: &AppName) -> Option<Arms> {
+        None
     }
 
     fn close(&self, app: &AppName, gate: GateId, methods: Methods, tunnels_too: bool) {

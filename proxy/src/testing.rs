@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use holdfast_config::{App, Hold, Probe, ResumeRate, Timeouts, Upstream};
+use holdfast_config::{App, Canary, Hold, Probe, ResumeRate, Timeouts, Upstream};
 
 /// An app with the documented defaults.
 pub(crate) fn app_settings() -> App {
@@ -36,5 +36,8 @@ pub(crate) fn app_settings() -> App {
             connect: Duration::from_secs(2),
             response: Duration::from_secs(60),
         },
+        canary: Canary::default(),
+        cohorts: Vec::new(),
+        affinity: Duration::ZERO,
     }
 }

@@ -1,6 +1,7 @@
 //! `[app.NAME]`
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use swap_core::AppName;
 use toml::Spanned;
@@ -8,7 +9,7 @@ use toml::de::DeValue;
 
 use super::routes::Routes;
 use super::{hold, probe, release, sense, timeouts, upstream};
-use crate::App;
+use crate::{App, Canary};
 use crate::host::{parse_host, parse_prefix};
 use crate::report::Finding;
 use crate::table::{Sink, Table};
@@ -84,6 +85,9 @@ fn read<'t>(mut table: Table<'t>, name: &'t str, routes: &mut Routes<'t>) -> App
         probe: probe::read(&mut probe_table),
         hold: hold::read(&mut hold_table),
         timeouts: timeouts::read(&mut timeouts_table),
+        canary: Canary::default(),
+        cohorts: Vec::new(),
+        affinity: Duration::ZERO,
     };
     table.not_yet("canary", "promote with strategy overlap or hold");
     table.not_yet("cohort", "every client gets the live release");

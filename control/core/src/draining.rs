@@ -15,11 +15,16 @@ impl Turn {
     pub(crate) fn swap(&mut self, mut op: Operation, next: Release, drain: Duration) -> Work {
         op.running.swapped = true;
         self.app.staged.retain(|staged| staged.id != next.id);
+        self.app.experiment = None;
+        // Who is on it already stays behind the same gate.
+        let beside = self.gate_beside(&next);
         let old = self.app.live.replace(next);
         match old {
             Some(old) => {
                 self.app.previous = Some(old);
-                self.change_gate(Methods::ALL, false);
+                let gate = beside.unwrap_or_else(|| self.app.gates.fresh());
+                self.change_gate_to(gate, Methods::ALL, false);
+                self.split(None, drain);
                 self.app.gates.drain(self.now + drain);
                 op.drain.begin(self.now);
             }

@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::duration::text;
 use crate::{
-    Cause, GateId, Generation, Methods, OperationId, ProbeId, Release, ReleaseId, Strategy,
+    Cause, GateId, Generation, Methods, OperationId, ProbeId, Release, ReleaseId, Smoke, Split,
+    Strategy,
 };
 
 /// One thing to do. None of them can fail from the core's point of view: what can is journalled before.
@@ -24,10 +25,28 @@ pub enum Effect {
     Publish {
         /// The number of the table.
         generation: Generation,
-        /// Behind which gate; never used before.
+        /// Behind which gate: one that was never used before, or that of a release beside the live one, which becomes it.
         gate: GateId,
         /// Who serves; none while the app is empty.
         live: Option<Release>,
+    },
+    /// Publish a table in which the live release serves as before, and these beside it; none: it alone.
+    Split {
+        /// The number of the table.
+        generation: Generation,
+        /// Who gets another release.
+        split: Option<Split>,
+    },
+    /// Ask every instance of `release` these, once each, and say `Smoked`.
+    Smoke {
+        /// Whose.
+        operation: OperationId,
+        /// To be named in the result.
+        round: u64,
+        /// Whom.
+        release: Release,
+        /// What.
+        tests: Vec<Smoke>,
     },
     /// Close this gate and say `GateEmpty` when nothing runs behind it any more. Always after a publish.
     ///
@@ -75,7 +94,8 @@ pub enum Effect {
     Progress {
         /// Whose.
         operation: OperationId,
-        /// `booting`, `holding`, `command`, `swapped`, `releasing`, `draining`, `returning`.
+        /// `booting`, `smoking`, `canary`, `paused`, `watching`, `withdrawing`, `holding`, `command`, `swapped`, `releasing`,
+        /// `draining`, `returning`.
         phase: &'static str,
     },
     /// The operation has ended: complete the receipt with what was counted, journal it, answer.
@@ -125,6 +145,8 @@ pub enum Outcome {
     Failed,
     /// Somebody said `abort`. The old release serves.
     Aborted,
+    /// The judge, a smoke test or an external gate said no. The old release serves, and promotes are blocked.
+    RolledBack,
     /// The daemon was restarted meanwhile; which release serves is in `status`.
     Interrupted,
 }

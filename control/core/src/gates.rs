@@ -18,8 +18,10 @@ pub(crate) const CLOSED_MAX: usize = 32;
 /// An app's gates.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Gates {
-    /// The last one that was published.
+    /// That of the live release.
     pub(crate) current: GateId,
+    /// The last one that was given to anybody.
+    pub(crate) last: GateId,
     closed: Vec<Closed>,
 }
 
@@ -49,11 +51,28 @@ enum Fate {
 }
 
 impl Gates {
-    pub(crate) fn new(current: GateId) -> Self {
+    pub(crate) fn new(last: GateId) -> Self {
         Self {
-            current,
+            current: last,
+            last,
             closed: Vec::new(),
         }
+    }
+
+    /// One that was never used.
+    pub(crate) fn fresh(&mut self) -> GateId {
+        self.last = self.last.next();
+        self.last
+    }
+
+    /// The gate of a release beside the live one was closed.
+    pub(crate) fn left(&mut self, gate: GateId, until: Moment) {
+        self.closed.push(Closed {
+            gate,
+            asked: Methods::ALL,
+            quiet: Methods::NONE,
+            fate: Fate::Draining { until },
+        });
     }
 
     /// Whether nothing runs behind any closed gate, or what did was cut and had its time.
@@ -130,8 +149,14 @@ impl Turn {
     /// Publishes what is live behind a fresh gate, then closes the one before. In this order, always: a request that
     /// finds a gate closed knows that a newer table exists.
     pub(crate) fn change_gate(&mut self, methods: Methods, tunnels_too: bool) {
+        let fresh = self.app.gates.fresh();
+        self.change_gate_to(fresh, methods, tunnels_too);
+    }
+
+    /// The same behind this gate.
+    pub(crate) fn change_gate_to(&mut self, gate: GateId, methods: Methods, tunnels_too: bool) {
         let old = self.app.gates.current;
-        self.publish();
+        self.publish_behind(gate);
         self.emit(Effect::Close {
             gate: old,
             methods,

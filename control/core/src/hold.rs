@@ -56,6 +56,9 @@ impl Turn {
 
     /// `swapctl resume`
     pub(crate) fn resume(&mut self) -> Result<Answer, Refusal> {
+        if self.is_paused() {
+            return Ok(self.resume_rollout());
+        }
         if self.app.door.command().is_none() {
             return self.not_held();
         }
@@ -64,6 +67,8 @@ impl Turn {
             Work::Idle
             | Work::Staging(_)
             | Work::Booting(_)
+            | Work::Rollout(_)
+            | Work::Withdrawing(_)
             | Work::Quieting(_)
             | Work::Commanding(_)
             | Work::HoldBooting(_)

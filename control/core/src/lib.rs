@@ -38,6 +38,7 @@ mod draining;
 pub mod duration;
 mod effect;
 mod event;
+mod experiment;
 mod gates;
 mod hold;
 mod hold_swap;
@@ -47,21 +48,33 @@ mod moment;
 mod names;
 mod operation;
 mod overlap;
+mod plan;
 mod promote;
 mod release;
 mod restore;
 mod returning;
+mod rollout;
 mod saved;
 mod span;
+mod split;
+mod splitting;
 mod staging;
+mod steering;
 mod turn;
 mod work;
 
-pub use app::{App, Phase, Step, step};
+pub use app::{App, Phase, Step, Underway, step};
 pub use effect::{Answer, Effect, Ending, Outcome, Refusal};
-pub use event::{Event, HoldCommand, Promote, Rollback, Stage, Strategy};
+pub use event::{
+    CloseExperiment, Event, ExperimentArm, HoldCommand, Promote, Rollback, Stage, StartExperiment,
+    Strategy,
+};
+pub use experiment::Experiment;
 pub use limits::Limits;
 pub use moment::Moment;
-pub use names::{Address, AppName, BadName, GateId, Generation, OperationId, ProbeId, ReleaseId};
+pub use names::{Address, AppName, ArmName, BadName, GateId, Generation, OperationId, ProbeId, ReleaseId};
+pub use plan::{CanaryPlan, ExternalGate, OnFail, OnQuiet, Smoke, Verdict};
 pub use release::{Block, Cause, Methods, Release};
+pub use rollout::{Going, Stage as RolloutStage};
 pub use saved::{Running, Saved, SavedHold};
+pub use split::{BadShare, Beside, Share, Slice, Split};

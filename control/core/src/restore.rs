@@ -1,17 +1,18 @@
 //! An app as it comes back from the journal: exactly the old release or exactly the new one, behind a fresh gate.
 
 use crate::{
-    App, Cause, Effect, Limits, Methods, Moment, Outcome, ProbeId, Running, Saved, Step,
+    App, Cause, Effect, Going, Limits, Methods, Moment, Outcome, ProbeId, Running, Saved, Step,
     door::{CommandHold, Door},
     gates::Gates,
-    operation::ending,
+    operation::{Operation, ending},
+    rollout::Rollout,
     turn::Turn,
     work::Work,
 };
 
 impl App {
     /// The app that `saved` tells of: what the journal said last, or a new one (`Saved::default()`, or with `live` set).
-    /// Its effects publish its table; an operation that was under way has ended.
+    /// Its effects publish its table; an operation that was under way has ended, unless it is a rollout: that goes on.
     pub fn restore(saved: Saved, limits: Limits, now: Moment) -> Step {
         let app = Self {
             limits,
@@ -20,6 +21,8 @@ impl App {
             previous: saved.previous,
             staged: saved.staged,
             blocked: saved.blocked,
+            experiment: saved.experiment,
+            split: None,
             ended: saved.ended,
             gates: Gates::new(saved.gate),
             door: Door::Open,
@@ -44,14 +47,25 @@ impl App {
             (Some(_), None) => Door::Open,
         });
         turn.publish();
-        if let Some(running) = saved.running {
-            turn.interrupted(running);
+        match (saved.running, saved.rollout) {
+            (Some(running), Some(going)) if turn.app.live.is_some() => {
+                turn.go_on(running, going);
+            }
+            (running, _) => {
+                turn.split(None, limits.drain);
+                running.into_iter().for_each(|running| turn.interrupted(running));
+            }
         }
         turn.end(None)
     }
 }
 
 impl Turn {
+    fn go_on(&mut self, running: Running, going: Going) {
+        let op = Operation::again(running, self.now);
+        self.work(|_, turn| Rollout::again(op, going, turn));
+    }
+
     fn interrupted(&mut self, running: Running) {
         let (outcome, why) = if running.swapped {
             (

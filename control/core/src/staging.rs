@@ -25,7 +25,8 @@ impl Turn {
         if self.knows(&ask.operation) {
             return Ok(Answer::Known(ask.operation));
         }
-        self.must_be_idle()?;
+        self.must_have_no_work()?;
+        self.must_not_be_compared(&ask.release)?;
         let next = self.resolve(ask.release, ask.instances)?;
         self.must_have_place_for(&next.id)?;
         let mut op = self.begin(Ask {
@@ -51,12 +52,22 @@ impl Turn {
 
     /// `swapctl unstage`
     pub(crate) fn unstage(&mut self, release: &ReleaseId) -> Result<Answer, Refusal> {
+        self.must_not_be_compared(release)?;
         let before = self.app.staged.len();
         self.app.staged.retain(|staged| staged.id != *release);
         if self.app.staged.len() == before {
             return Err(Refusal::Pointless(format!("{release} is not staged")));
         }
+        self.staged_changed();
         Ok(Answer::Done(format!("{release} is no longer staged")))
+    }
+
+    /// Who may see a staged release sees the last one. (A canary is seen instead, while there is one.)
+    fn staged_changed(&mut self) {
+        match self.app.work {
+            Work::Rollout(_) => {}
+            _ => self.split(None, self.app.limits.drain),
+        }
     }
 
     fn must_have_place_for(&self, id: &ReleaseId) -> Result<(), Refusal> {
@@ -76,6 +87,7 @@ impl Staging {
         let staged = &mut turn.app.staged;
         staged.retain(|staged| staged.id != self.next.id);
         staged.push(self.next);
+        turn.staged_changed();
         turn.finish(self.op, Outcome::Done, None);
         Work::Idle
     }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::{
-    Moment, OperationId, Outcome, ProbeId, Release, Running,
+    Moment, OperationId, Outcome, ProbeId, Release, Running, Verdict,
     draining::Draining,
     duration,
     hold::HoldQuieting,
@@ -11,6 +11,7 @@ use crate::{
     operation::Operation,
     overlap::Booting,
     returning::{Reopening, Returning},
+    rollout::{Rollout, Withdrawing},
     staging::Staging,
     turn::Turn,
 };
@@ -22,6 +23,9 @@ use crate::{
 ///  (overlap)                │ time, abort                                                    ▲
 ///                           └──────────► Idle (the old release serves)                       │
 ///                                                                                            │
+///  promote ──► Booting ── passed ──► Rollout ── everybody, and still good: swap ────────► Draining
+///  (canary)                             └── no, time, abort ──► Withdrawing ──► Idle
+///
 ///  promote ──► Quieting ──► Commanding ── exit 0 ──► HoldBooting ── probe passed: swap ──────┘
 ///  (hold)         │    └── no COMMAND ──────────────►     │
 ///                 │             │                         │ time, abort
@@ -44,6 +48,10 @@ pub(crate) enum Work {
     Staging(Staging),
     /// A release is probed while the old one serves; it takes over when it passes.
     Booting(Booting),
+    /// A release has a share of the clients, and is judged.
+    Rollout(Box<Rollout>),
+    /// It has none any more; what ran on it ends.
+    Withdrawing(Withdrawing),
     /// The door is shut; what still runs on the old release ends, or is cut.
     Quieting(Quieting),
     /// The door is shut and nothing runs: the COMMAND has its turn.
@@ -94,7 +102,9 @@ impl Work {
             | Self::Returning(Returning { op, .. })
             | Self::Reopening(Reopening { op, .. })
             | Self::Draining(Draining { op })
+            | Self::Withdrawing(Withdrawing { op, .. })
             | Self::HoldQuieting(HoldQuieting { op, .. }) => Some(op),
+            Self::Rollout(rollout) => Some(&rollout.op),
             Self::Quieting(Quieting { swap })
             | Self::Commanding(Commanding { swap })
             | Self::HoldBooting(HoldBooting { swap, .. }) => Some(&swap.op),
@@ -109,11 +119,31 @@ impl Work {
     pub(crate) fn next(&self) -> Option<(&Release, &OperationId)> {
         match self {
             Self::Booting(Booting { op, next, .. }) => Some((next, op.id())),
+            Self::Rollout(rollout) => Some((&rollout.going.next, rollout.op.id())),
             Self::Quieting(Quieting { swap })
             | Self::Commanding(Commanding { swap })
             | Self::HoldBooting(HoldBooting { swap, .. }) => Some((&swap.next, swap.op.id())),
             Self::Idle
             | Self::Staging(_)
+            | Self::Withdrawing(_)
+            | Self::Returning(_)
+            | Self::Reopening(_)
+            | Self::Draining(_)
+            | Self::HoldQuieting(_) => None,
+        }
+    }
+
+    /// The canary.
+    pub(crate) fn rollout(&self) -> Option<&Rollout> {
+        match self {
+            Self::Rollout(rollout) => Some(rollout),
+            Self::Idle
+            | Self::Staging(_)
+            | Self::Booting(_)
+            | Self::Withdrawing(_)
+            | Self::Quieting(_)
+            | Self::Commanding(_)
+            | Self::HoldBooting(_)
             | Self::Returning(_)
             | Self::Reopening(_)
             | Self::Draining(_)
@@ -129,6 +159,8 @@ impl Work {
             | Self::HoldBooting(HoldBooting { round, .. })
             | Self::Returning(Returning { round, .. }) => Some(round),
             Self::Idle
+            | Self::Rollout(_)
+            | Self::Withdrawing(_)
             | Self::Quieting(_)
             | Self::Commanding(_)
             | Self::Reopening(_)
@@ -144,6 +176,8 @@ impl Work {
             | Self::HoldBooting(HoldBooting { round, .. })
             | Self::Returning(Returning { round, .. }) => Some(round),
             Self::Idle
+            | Self::Rollout(_)
+            | Self::Withdrawing(_)
             | Self::Quieting(_)
             | Self::Commanding(_)
             | Self::Reopening(_)
@@ -163,7 +197,9 @@ impl Work {
             Self::Quieting(Quieting { swap }) | Self::Commanding(Commanding { swap }) => {
                 Some(swap.until)
             }
-            Self::Idle | Self::Reopening(_) | Self::Draining(_) => None,
+            // Who waits for a person waits.
+            Self::Rollout(rollout) => rollout.paused.is_none().then_some(rollout.until),
+            Self::Idle | Self::Withdrawing(_) | Self::Reopening(_) | Self::Draining(_) => None,
         }
     }
 }
@@ -180,11 +216,44 @@ impl Work {
             Self::HoldBooting(state) => state.passed(turn),
             Self::Returning(state) => state.passed(turn),
             Self::Idle
+            | Self::Rollout(_)
+            | Self::Withdrawing(_)
             | Self::Quieting(_)
             | Self::Commanding(_)
             | Self::Reopening(_)
             | Self::Draining(_)
             | Self::HoldQuieting(_) => self,
+        }
+    }
+
+    pub(crate) fn judged(
+        self,
+        operation: &OperationId,
+        round: u64,
+        verdict: Verdict,
+        why: String,
+        turn: &mut Turn,
+    ) -> Self {
+        match self {
+            Self::Rollout(rollout) if rollout.op.id() == operation => {
+                rollout.judged(round, verdict, why, turn)
+            }
+            other => other,
+        }
+    }
+
+    pub(crate) fn smoked(
+        self,
+        operation: &OperationId,
+        round: u64,
+        result: Result<(), String>,
+        turn: &mut Turn,
+    ) -> Self {
+        match self {
+            Self::Rollout(rollout) if rollout.op.id() == operation => {
+                rollout.smoked(round, result, turn)
+            }
+            other => other,
         }
     }
 
@@ -210,6 +279,8 @@ impl Work {
             Self::Idle
             | Self::Staging(_)
             | Self::Booting(_)
+            | Self::Rollout(_)
+            | Self::Withdrawing(_)
             | Self::HoldBooting(_)
             | Self::Returning(_)
             | Self::Reopening(_)
@@ -231,7 +302,8 @@ impl Work {
             Self::HoldBooting(state) => state.late(turn),
             Self::Returning(state) => state.late(turn),
             Self::HoldQuieting(state) => state.late(turn),
-            Self::Idle | Self::Reopening(_) | Self::Draining(_) => self,
+            Self::Rollout(state) => state.late(turn),
+            Self::Idle | Self::Withdrawing(_) | Self::Reopening(_) | Self::Draining(_) => self,
         }
     }
 
@@ -242,9 +314,11 @@ impl Work {
             Self::Reopening(state) => state.settle(turn),
             Self::Draining(state) => state.settle(turn),
             Self::HoldQuieting(state) => state.settle(turn),
+            Self::Withdrawing(state) => state.settle(turn),
             Self::Idle
             | Self::Staging(_)
             | Self::Booting(_)
+            | Self::Rollout(_)
             | Self::Commanding(_)
             | Self::HoldBooting(_)
             | Self::Returning(_) => self,
@@ -257,6 +331,8 @@ impl Work {
             Self::Idle => Self::Idle,
             Self::Staging(state) => state.fail(why, turn),
             Self::Booting(state) => state.fail(why, turn),
+            Self::Rollout(state) => state.journal_failed(why, turn),
+            Self::Withdrawing(state) => state.end(turn),
             Self::Quieting(Quieting { swap }) | Self::Commanding(Commanding { swap }) => {
                 swap.fail(why, turn)
             }

@@ -65,6 +65,7 @@ pub(super) async fn promote(ask: PromoteRequest, to: &Addressed) -> Result<Ask, 
         if_current,
         if_generation: to.conditions.generation,
         command,
+        canary: None,
         reason: words("reason", reason)?,
         by: to.by.clone(),
     });

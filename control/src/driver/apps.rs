@@ -173,5 +173,6 @@ fn limits(config: &holdfast_config::App) -> Limits {
         drain: config.timeouts.drain,
         drain_held: config.timeouts.drain_held,
         max_wait: config.hold.max_wait,
+        previews: !config.cohorts.is_empty(),
     }
 }

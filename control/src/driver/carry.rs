@@ -39,6 +39,13 @@ impl Driver {
                 self.swaps.published(name, generation.0);
                 self.watch_live(name);
             }
+            Effect::Split { generation, split } => {
+                plane.split(name, generation, split);
+                self.swaps.published(name, generation.0);
+                self.watch_live(name);
+            }
+            // The smoke tests are asked by a task of their own.
+            Effect::Smoke { .. } => {}
             Effect::Close {
                 gate,
                 methods,
@@ -86,6 +93,7 @@ fn point_after(effect: &Effect) -> Option<&'static str> {
     Some(match effect {
         Effect::Hold { .. } => "effect.held",
         Effect::Publish { .. } => "effect.published",
+        Effect::Split { .. } | Effect::Smoke { .. } => return None,
         Effect::Close { .. } => "effect.closed",
         Effect::Cut { .. } => "effect.cut",
         Effect::Release => "effect.released",

@@ -165,11 +165,17 @@ fn operation_of(event: &Event) -> Option<&OperationId> {
         Event::Stage(ask) => Some(&ask.operation),
         Event::Hold(ask) => Some(&ask.operation),
         Event::Rollback(ask) => Some(&ask.operation),
+        Event::StartExperiment(ask) => Some(&ask.operation),
+        Event::CloseExperiment(ask) => Some(&ask.operation),
         Event::Unstage { .. }
         | Event::Resume
         | Event::Abort
         | Event::Block(_)
         | Event::Unblock
+        | Event::Pause { .. }
+        | Event::Advance { .. }
+        | Event::Judged { .. }
+        | Event::Smoked { .. }
         | Event::CommandEnded { .. }
         | Event::ProbePassed { .. }
         | Event::ProbeFailed { .. }

@@ -201,6 +201,7 @@ fn phase(at: At) -> Phase {
         At::Steady => Phase::Steady,
         At::Booting => Phase::Booting,
         At::Holding => Phase::Holding,
+        At::Canary => Phase::Canary,
         At::Draining => Phase::Draining,
     }
 }

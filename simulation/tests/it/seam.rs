@@ -139,6 +139,15 @@ impl DataPlane for Seam {
         }
     }
 
+    fn split(&self, app: &AppName, generation: Generation, split: Option<Split>) {
+        self.catch_up();
+        self.plane.split(app, generation, split);
+    }
+
+    fn arms(&self, app: &AppName) -> Option<Arms> {
+        self.plane.arms(app)
+    }
+
     fn close(&self, app: &AppName, gate: GateId, methods: Methods, tunnels_too: bool) {
         self.shared
             .tell("close", &format!("gate {gate} {methods:?}"));

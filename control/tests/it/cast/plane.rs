@@ -4,9 +4,9 @@ use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Mutex, MutexGuard};
 
 use holdfast_control::plane::{
-    Connecting, DataPlane, Signal, Signaller, Signals, Traffic, connect_plain, signals,
+    Arms, Connecting, DataPlane, Signal, Signaller, Signals, Traffic, connect_plain, signals,
 };
-use swap_core::{Address, AppName, Cause, GateId, Generation, Methods, Release};
+use swap_core::{Address, AppName, Cause, GateId, Generation, Methods, Release, Split};
 
 /// Something that it was told.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -121,6 +121,12 @@ impl DataPlane for FakePlane {
 
     fn publish(&self, app: &AppName, generation: Generation, gate: GateId, live: Option<Release>) {
         self.note(app, Call::Publish(generation, gate, live));
+    }
+
+    fn split(&self, _: &AppName, _: Generation, _: Option<Split>) {}
+
+    fn arms(&self, _: &AppName) -> Option<Arms> {
+        None
     }
 
     fn close(&self, app: &AppName, gate: GateId, _: Methods, _: bool) {

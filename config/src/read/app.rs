@@ -9,11 +9,11 @@ use toml::de::DeValue;
 
 use super::routes::Routes;
 use super::{hold, probe, release, sense, timeouts, upstream};
-use crate::{App, Canary};
 use crate::host::{parse_host, parse_prefix};
 use crate::report::Finding;
 use crate::table::{Sink, Table};
 use crate::value::Value;
+use crate::{App, Canary};
 
 /// So many apps there may be.
 const APPS_MAX: usize = 10_000;

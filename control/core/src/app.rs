@@ -234,7 +234,10 @@ impl App {
             since: rollout.since,
             due: rollout.since + rollout.going.least(),
             until: rollout.until,
-            said: rollout.said.as_ref().map(|(verdict, why)| (*verdict, why.as_str())),
+            said: rollout
+                .said
+                .as_ref()
+                .map(|(verdict, why)| (*verdict, why.as_str())),
         })
     }
 

@@ -6,10 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Answer, ArmName, CloseExperiment, ExperimentArm, OperationId, Refusal, Release, ReleaseId,
-    Share, StartExperiment, Strategy,
-    operation::Ask,
-    overlap::Plan,
-    turn::Turn,
+    Share, StartExperiment, Strategy, operation::Ask, overlap::Plan, turn::Turn,
 };
 
 /// So many arms there may be.

@@ -1,9 +1,7 @@
 //! What must hold after every step, whatever happened. Checked in release builds too: a machine that is wrong must stop
 //! commands, before it harms traffic.
 
-use crate::{
-    Answer, App, Effect, GateId, Generation, Split, Step, door::Door, work::Work,
-};
+use crate::{Answer, App, Effect, GateId, Generation, Split, Step, door::Door, work::Work};
 
 /// Asserts that `step` may follow `before`. `publishes` is false where nothing may be published.
 pub(crate) fn check(before: &App, step: &Step, publishes: bool) {
@@ -152,7 +150,10 @@ fn state_is_sound(app: &App) {
         app.live.is_none(),
         "an app without a release is empty"
     );
-    let is_paused = app.work.rollout().is_some_and(|rollout| rollout.paused.is_some());
+    let is_paused = app
+        .work
+        .rollout()
+        .is_some_and(|rollout| rollout.paused.is_some());
     let steady = (matches!(app.work, Work::Idle) || is_paused)
         && matches!(app.door, Door::Empty | Door::Open | Door::GivenUp { .. });
     assert!(

@@ -72,7 +72,9 @@ pub use event::{
 pub use experiment::Experiment;
 pub use limits::Limits;
 pub use moment::Moment;
-pub use names::{Address, AppName, ArmName, BadName, GateId, Generation, OperationId, ProbeId, ReleaseId};
+pub use names::{
+    Address, AppName, ArmName, BadName, GateId, Generation, OperationId, ProbeId, ReleaseId,
+};
 pub use plan::{CanaryPlan, ExternalGate, OnFail, OnQuiet, Smoke, Verdict};
 pub use release::{Block, Cause, Methods, Release};
 pub use rollout::{Going, Stage as RolloutStage};

@@ -53,7 +53,9 @@ impl App {
             }
             (running, _) => {
                 turn.split(None, limits.drain);
-                running.into_iter().for_each(|running| turn.interrupted(running));
+                running
+                    .into_iter()
+                    .for_each(|running| turn.interrupted(running));
             }
         }
         turn.end(None)

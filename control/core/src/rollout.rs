@@ -7,11 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     ArmName, Block, CanaryPlan, Effect, Moment, OnFail, OnQuiet, OperationId, Outcome, Release,
-    Share, Slice, Verdict,
-    duration,
-    operation::Operation,
-    splitting::Wanted,
-    turn::Turn,
+    Share, Slice, Verdict, duration, operation::Operation, splitting::Wanted, turn::Turn,
     work::Work,
 };
 

@@ -6,7 +6,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Block, Experiment, GateId, Generation, Going, Methods, OperationId, Release, ReleaseId, Strategy,
+    Block, Experiment, GateId, Generation, Going, Methods, OperationId, Release, ReleaseId,
+    Strategy,
 };
 
 /// The lasting part of an app's state.

@@ -2,8 +2,7 @@
 //! see it beforehand.
 
 use crate::{
-    Beside, Effect, GateId, Methods, Release, Share, Slice, Split,
-    experiment::Experiment,
+    Beside, Effect, GateId, Methods, Release, Share, Slice, Split, experiment::Experiment,
     turn::Turn,
 };
 
@@ -90,7 +89,11 @@ impl Turn {
 
     /// The release that was staged last, for those who may see it before it takes any traffic.
     fn previewed(&self) -> Option<Wanted> {
-        let staged = self.app.staged.last().filter(|_| self.app.limits.previews)?;
+        let staged = self
+            .app
+            .staged
+            .last()
+            .filter(|_| self.app.limits.previews)?;
         self.app.live.as_ref()?;
         Some(Wanted {
             key: "preview".to_owned(),

@@ -38,8 +38,7 @@ impl Turn {
 
     /// Whether a rollout waits for a person.
     pub(crate) fn is_paused(&self) -> bool {
-        self.rollout()
-            .is_ok_and(|rollout| rollout.paused.is_some())
+        self.rollout().is_ok_and(|rollout| rollout.paused.is_some())
     }
 
     fn rollout(&self) -> Result<&Rollout, Refusal> {

@@ -1,5 +1,7 @@
 //! Canaries in the real daemon: who gets them and who does not, as they grow, end, and go on in another process.
 
+mod prometheus;
+
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};

@@ -64,9 +64,8 @@ impl Turn {
 
     /// Who may see a staged release sees the last one. (A canary is seen instead, while there is one.)
     fn staged_changed(&mut self) {
-        match self.app.work {
-            Work::Rollout(_) => {}
-            _ => self.split(None, self.app.limits.drain),
+        if self.app.work.rollout().is_none() {
+            self.split(None, self.app.limits.drain);
         }
     }
 

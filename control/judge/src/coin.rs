@@ -91,6 +91,8 @@ fn most(arm: f64, other: u64, slots: u64) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
 
     impl Coin {
@@ -112,17 +114,18 @@ mod tests {
     /// The mean stake of all paths of so many bits, each with its probability under equal releases.
     fn mean(weight: f64, slots: u64, bits: u64) -> f64 {
         let coin = Coin::new(weight);
-        let mut paths = vec![((0_u64, 0_u64), 1.0)];
+        let mut paths = BTreeMap::from([((0_u64, 0_u64), 1.0)]);
         for _ in 0..bits {
-            let mut longer = Vec::new();
+            let mut longer = BTreeMap::new();
             for ((c, s), chance) in paths {
                 let free = weight * (slots - c) as f64;
                 let next = free / (free + (1.0 - weight) * (slots - s) as f64);
-                longer.push(((c + 1, s), chance * next));
-                longer.push(((c, s + 1), chance * (1.0 - next)));
+                for (path, part) in [((c + 1, s), next), ((c, s + 1), 1.0 - next)] {
+                    *longer.entry(path).or_insert(0.0) += chance * part;
+                }
             }
+            longer.retain(|(c, s), _| *c <= slots && *s <= slots);
             paths = longer;
-            paths.retain(|((c, s), chance)| *c <= slots && *s <= slots && *chance > 0.0);
         }
         let stakes = paths.iter();
         stakes

@@ -141,8 +141,7 @@ fn first_from(us: f64) -> usize {
 
 /// How many are not below a bucket.
 fn from(times: &Times, place: usize) -> u64 {
-    let slow = times.counts().iter().skip(place);
-    slow.fold(0, |sum, count| sum.saturating_add(*count))
+    times.counts()[place..].iter().sum()
 }
 
 /// The same for all buckets at once.
@@ -152,7 +151,7 @@ impl Tail {
     fn of(times: &Times) -> Self {
         let mut tail = *times.counts();
         for place in (0..BUCKETS - 1).rev() {
-            tail[place] = tail[place].saturating_add(tail[place + 1]);
+            tail[place] += tail[place + 1];
         }
         Self(tail)
     }

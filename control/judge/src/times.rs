@@ -61,9 +61,10 @@ impl Times {
 
     /// Counts a bucket so many times more. A bucket that does not exist is the last one.
     pub fn add(&mut self, bucket: usize, count: u64) {
-        let kept = &mut self.counts[bucket.min(BUCKETS - 1)];
-        *kept = kept.saturating_add(count);
-        self.total = self.total.saturating_add(count);
+        // So no sum of some of them is ever too large.
+        let count = count.min(u64::MAX - self.total);
+        self.counts[bucket.min(BUCKETS - 1)] += count;
+        self.total += count;
     }
 
     /// How many there are.
@@ -92,7 +93,7 @@ impl Times {
         let rank = ((part * self.total as f64).ceil() as u64).clamp(1, self.total.max(1));
         let mut below = 0_u64;
         self.counts.iter().position(|count| {
-            below = below.saturating_add(*count);
+            below += *count;
             below >= rank
         })
     }

@@ -25,6 +25,9 @@
 use crate::bets::Bets;
 use crate::factorial::ln_falling;
 
+/// More bits are in no memory. Logarithms of their factorials are exact enough.
+const SLOTS_MAX: u64 = 1 << 40;
+
 /// Bets against "the canary's units fail no more often".
 #[derive(Clone, Debug)]
 pub(crate) struct Coin {
@@ -53,6 +56,7 @@ impl Coin {
                 .bets
                 .reaches(need + equal, [canary as f64, control as f64]);
         };
+        let slots = slots.min(SLOTS_MAX);
         let (canary, control) = (canary.min(slots), control.min(slots));
         let seen = [canary as f64, control as f64];
         let equal = self.of_clients(canary, control, slots);
@@ -71,7 +75,7 @@ impl Coin {
     fn of_clients(&self, canary: u64, control: u64, slots: u64) -> f64 {
         if (self.canary - 0.5).abs() < 1e-12 {
             return ln_falling(slots, canary) + ln_falling(slots, control)
-                - ln_falling(slots.saturating_mul(2), canary + control);
+                - ln_falling(2 * slots, canary + control);
         }
         let control_most = most(1.0 - self.canary, canary, slots);
         canary as f64 * self.most(control, slots).ln() + control as f64 * control_most.ln()

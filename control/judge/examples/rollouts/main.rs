@@ -66,8 +66,8 @@ impl All {
             alpha * self.rollouts as f64
         );
         println!(
-            "{:<46} {:>7} {:>12} {:>10} {:>9}   {}",
-            "", "judge", "fixed sample", "the same,", "Flagger's", "the judge's by"
+            "{:<46} {:>7} {:>12} {:>10} {:>9}   the judge's by",
+            "", "judge", "fixed sample", "the same,", "Flagger's"
         );
         println!(
             "{:<46} {:>7} {:>12} {:>10} {:>9}",
@@ -253,14 +253,15 @@ fn equal() -> Vec<Kind> {
         let slots = [None, Some(1 << 12)].into_iter();
         // To draw each request by itself or each client: what is plain has no clients.
         for slots in slots.filter(|slots| slots.is_none() || crowd != Crowd::Plain) {
-            kinds.extend(SAME.map(|errors| kind(errors, crowd, slots, false, 2000)));
+            kinds.extend(SAME.map(|errors| kind(errors, crowd, slots, false, 1200)));
         }
     }
     // Bitmaps that are full before the step is over.
-    kinds.push(kind(0.2, Crowd::Sessions, Some(64), false, 2000));
+    kinds.push(kind(0.2, Crowd::Sessions, Some(64), false, 1200));
     // Enough times in each arm for the p99.
-    kinds.extend(CROWDS.map(|crowd| kind(0.02, crowd, None, true, 10_400)));
-    kinds.push(kind(0.02, Crowd::Sessions, Some(1 << 12), true, 10_400));
+    let crowds = [Crowd::Plain, Crowd::Sessions, Crowd::Outages];
+    kinds.extend(crowds.map(|crowd| kind(0.02, crowd, None, true, 10_400)));
+    kinds.push(kind(0.02, Crowd::Heavy, Some(1 << 12), true, 10_400));
     kinds
 }
 
@@ -286,7 +287,8 @@ fn worse() -> Vec<(&'static str, Kind, Option<u64>)> {
             times: false,
             requests,
         };
-        (kind, Some(fixed.size(from, to)))
+        let planned = fixed.size(from, to);
+        (kind, Some(planned).filter(|planned| *planned > 0))
     };
     let slow = |slower, tail, requests| Kind {
         canary: Release {

@@ -7,6 +7,7 @@ use crate::{
     gates::Gates,
     invariants,
     turn::Turn,
+    warm::Warm,
     work::Work,
 };
 
@@ -54,6 +55,7 @@ pub struct App {
     pub(crate) blocked: Option<Block>,
     pub(crate) experiment: Option<Experiment>,
     pub(crate) split: Option<Split>,
+    pub(crate) warm: Option<Warm>,
     pub(crate) ended: Vec<OperationId>,
     pub(crate) gates: Gates,
     pub(crate) door: Door,
@@ -133,6 +135,7 @@ impl Turn {
         self.work(Work::late);
         self.door(Door::late);
         self.gates_late();
+        self.warm_late();
     }
 
     /// A step was thrown away, and the operation that made it with it. What was observed has been, whatever the journal
@@ -180,6 +183,7 @@ impl App {
             self.work.deadline(),
             self.door.deadline(),
             self.gates.deadline(),
+            self.warm.as_ref().map(|warm| warm.until),
         ];
         parts.into_iter().flatten().min()
     }

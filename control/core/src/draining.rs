@@ -21,6 +21,7 @@ impl Turn {
         let gate = beside.unwrap_or_else(|| self.app.gates.fresh());
         match self.app.live.replace(next) {
             Some(old) => {
+                self.keep_warm(&old);
                 self.app.previous = Some(old);
                 self.change_gate(gate, Methods::ALL, false);
                 op.drain.begin(self.now);

@@ -62,6 +62,7 @@ mod splitting;
 mod staging;
 mod steering;
 mod turn;
+mod warm;
 mod work;
 
 pub use app::{App, Phase, Step, Underway, step};

@@ -15,6 +15,8 @@ pub struct Limits {
     pub max_wait: Duration,
     /// Whether anybody may see a staged release before it takes traffic (`[[app.NAME.cohort]]`).
     pub previews: bool,
+    /// For how long after a swap the old release is kept beside the new one, for what only it has (`affinity`).
+    pub affinity: Duration,
 }
 
 impl Default for Limits {
@@ -25,6 +27,7 @@ impl Default for Limits {
             drain_held: Duration::from_secs(5),
             max_wait: Duration::from_secs(30),
             previews: false,
+            affinity: Duration::ZERO,
         }
     }
 }

@@ -23,6 +23,7 @@ impl App {
             blocked: saved.blocked,
             experiment: saved.experiment,
             split: None,
+            warm: None,
             ended: saved.ended,
             gates: Gates::new(saved.gate),
             door: Door::Open,

@@ -187,6 +187,7 @@ impl Going {
             slices,
             preview: Some(0),
             opt_in: share > Share::NONE,
+            fallback: None,
         }
     }
 }

@@ -100,6 +100,8 @@ pub struct Split {
     pub preview: Option<usize>,
     /// Whether who has asked for it sees that one too.
     pub opt_in: bool,
+    /// The one of `beside` that is asked for what the live one does not find: the one that served before.
+    pub fallback: Option<usize>,
 }
 
 /// A release beside the live one.

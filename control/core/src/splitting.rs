@@ -1,5 +1,5 @@
-//! What is published beside the live release: a canary's share, an experiment's arms, or a staged release for who may
-//! see it beforehand.
+//! What is published beside the live release: a canary's share, an experiment's arms, a staged release for who may see it
+//! beforehand, or the release that served before, for what only it has.
 //!
 //! Whoever is in no slice meets the live release. While the door is shut, everybody waits at it, for whichever release; a
 //! hold waits for what runs on those beside the live one as well.
@@ -20,6 +20,22 @@ pub(crate) struct Wanted {
     pub(crate) slices: Vec<Slice>,
     pub(crate) preview: Option<usize>,
     pub(crate) opt_in: bool,
+    pub(crate) fallback: Option<usize>,
+}
+
+impl Wanted {
+    /// The live release for everybody.
+    pub(crate) fn nothing(key: &str) -> Self {
+        Self {
+            key: key.to_owned(),
+            round: 0,
+            releases: Vec::new(),
+            slices: Vec::new(),
+            preview: None,
+            opt_in: false,
+            fallback: None,
+        }
+    }
 }
 
 impl Turn {
@@ -91,6 +107,7 @@ impl Turn {
             slices: wanted.slices,
             preview: wanted.preview,
             opt_in: wanted.opt_in,
+            fallback: wanted.fallback,
         }
     }
 
@@ -101,10 +118,11 @@ impl Turn {
     }
 
     fn without_rollout(&self) -> Option<Wanted> {
-        match &self.app.experiment {
+        let wanted = match &self.app.experiment {
             Some(experiment) => Some(experiment.wanted(&self.app)),
             None => self.previewed(),
-        }
+        };
+        self.with_warm(wanted)
     }
 
     /// The release that was staged last, for those who may see it before it takes any traffic.
@@ -112,12 +130,9 @@ impl Turn {
         let staged = self.app.staged.last().filter(|_| self.app.limits.previews)?;
         self.app.live.as_ref()?;
         Some(Wanted {
-            key: "preview".to_owned(),
-            round: 0,
             releases: vec![staged.clone()],
-            slices: Vec::new(),
             preview: Some(0),
-            opt_in: false,
+            ..Wanted::nothing("preview")
         })
     }
 }
@@ -147,12 +162,9 @@ impl Experiment {
             from = to;
         }
         Wanted {
-            key: self.operation.to_string(),
-            round: 0,
             releases,
             slices,
-            preview: None,
-            opt_in: false,
+            ..Wanted::nothing(self.operation.as_str())
         }
     }
 }

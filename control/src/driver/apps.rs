@@ -174,5 +174,6 @@ fn limits(config: &holdfast_config::App) -> Limits {
         drain_held: config.timeouts.drain_held,
         max_wait: config.hold.max_wait,
         previews: !config.cohorts.is_empty(),
+        affinity: config.affinity,
     }
 }

@@ -104,11 +104,13 @@ impl Gates {
         self.closed.iter().map(|closed| closed.gate)
     }
 
-    /// A hold waits until everything behind closed gates has ended.
+    /// A hold waits until everything behind closed gates has ended. What drains already has no longer than the rest.
     pub(crate) fn quieten(&mut self, until: Moment) {
         for closed in &mut self.closed {
-            if let Fate::Serving = closed.fate {
-                closed.fate = Fate::Quieting { until };
+            match &mut closed.fate {
+                Fate::Serving => closed.fate = Fate::Quieting { until },
+                Fate::Draining { until: known } => *known = until.min(*known),
+                Fate::Quieting { .. } | Fate::Cut { .. } => {}
             }
         }
     }

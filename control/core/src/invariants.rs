@@ -176,7 +176,8 @@ fn split_is_sound(app: &App) {
     };
     assert!(app.live.is_some(), "a split without a live release");
     if let Some(rollout) = app.work.rollout() {
-        let is_its_own = split.key == rollout.op.id().as_str() && split.round == rollout.going.round;
+        let is_its_own =
+            split.key == rollout.op.id().as_str() && split.round == rollout.going.round;
         assert!(is_its_own, "another split than the canary's is published");
     }
     let is_there = |beside: usize| beside < split.beside.len();

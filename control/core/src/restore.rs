@@ -1,7 +1,8 @@
 //! An app as it comes back from the journal: exactly the old release or exactly the new one, behind a fresh gate.
 
 use crate::{
-    App, Cause, Effect, Going, Limits, Methods, Moment, Outcome, ProbeId, Running, Saved, Step, Withdrawn,
+    App, Cause, Effect, Going, Limits, Methods, Moment, Outcome, ProbeId, Running, Saved, Step,
+    Withdrawn,
     door::{CommandHold, Door},
     gates::Gates,
     operation::{Operation, ending},

@@ -68,7 +68,8 @@ impl Turn {
         let Some(mut split) = self.app.split.clone() else {
             return Vec::new();
         };
-        let mut change = |beside: &mut Beside| mem::replace(&mut beside.gate, self.app.gates.fresh());
+        let mut change =
+            |beside: &mut Beside| mem::replace(&mut beside.gate, self.app.gates.fresh());
         let old = split.beside.iter_mut().map(&mut change).collect();
         self.publish_split(Some(split));
         old
@@ -127,7 +128,11 @@ impl Turn {
 
     /// The release that was staged last, for those who may see it before it takes any traffic.
     fn previewed(&self) -> Option<Wanted> {
-        let staged = self.app.staged.last().filter(|_| self.app.limits.previews)?;
+        let staged = self
+            .app
+            .staged
+            .last()
+            .filter(|_| self.app.limits.previews)?;
         self.app.live.as_ref()?;
         Some(Wanted {
             releases: vec![staged.clone()],

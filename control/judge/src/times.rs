@@ -168,7 +168,9 @@ mod tests {
     #[test]
     fn what_is_written_down_is_read_again() {
         let mut times = Times::default();
-        [0, 5_000, 5_000, u64::MAX].map(|us| times.record(us));
+        for us in [0, 5_000, 5_000, u64::MAX] {
+            times.record(us);
+        }
         let text = serde_json::to_string(&times).unwrap();
         assert_eq!(text, "[[0,1],[100,2],[337,1]]");
         assert_eq!(serde_json::from_str::<Times>(&text).unwrap(), times);

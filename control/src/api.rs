@@ -325,8 +325,9 @@ impl Api {
                 self.do_now(to, event).await
             }
             Verb::ExperimentClose => {
-                let event = experiment::close(body(request).await?, &to)?;
-                self.begin(to, event, How::new(false, streams, false)).await
+                let ask = experiment::close(body(request).await?, &to)?;
+                let how = How::new(ask.detach, streams, false);
+                self.begin(to, ask.event, how).await
             }
             Verb::Resume => self.bare(to, Event::Resume, request).await,
             Verb::Pause => {

@@ -3,7 +3,7 @@
 use swap_core::{CloseExperiment, Event, ExperimentArm, Share, StartExperiment};
 
 use super::Addressed;
-use super::commands::{chosen, needed};
+use super::commands::{Ask, chosen, needed};
 use crate::problem::usage;
 use crate::wire::{CloseExperimentRequest, Problem, StartExperimentRequest};
 
@@ -28,18 +28,24 @@ pub(super) fn start(ask: StartExperimentRequest, to: &Addressed) -> Result<Event
     }))
 }
 
-pub(super) fn close(ask: CloseExperimentRequest, to: &Addressed) -> Result<Event, Problem> {
+pub(super) fn close(ask: CloseExperimentRequest, to: &Addressed) -> Result<Ask, Problem> {
     let CloseExperimentRequest {
         name,
         winner,
         operation,
+        detach,
     } = ask;
-    Ok(Event::CloseExperiment(CloseExperiment {
+    let event = Event::CloseExperiment(CloseExperiment {
         operation: chosen(operation, &to.conditions)?,
         name: needed("name", name)?,
         winner,
         by: to.by.clone(),
-    }))
+    });
+    Ok(Ask {
+        event,
+        detach,
+        command: false,
+    })
 }
 
 /// `NAME=RELEASE:WEIGHT`

@@ -134,6 +134,8 @@ pub struct CloseExperimentRequest {
     pub winner: Option<ArmName>,
     /// By which the winner becomes the live release.
     pub operation: Option<OperationId>,
+    /// Answer 202 at once, if there is more to do than to close it.
+    pub detach: bool,
 }
 
 /// `POST /v1/apps/{app}/plan`

@@ -44,6 +44,11 @@ pub(crate) fn text(receipt: &Receipt) -> String {
             ),
         );
     }
+    if let Some(judged) = &receipt.judge {
+        for (name, words) in super::canary::judged(judged) {
+            line(name, words);
+        }
+    }
     text.push_str(&headline(receipt));
     text
 }
@@ -118,9 +123,13 @@ fn moved(receipt: &Receipt) -> String {
         (_, Outcome::AlreadyLive) => to,
         (_, Outcome::Interrupted) => format!("has {from} or {to}"),
         ("hold", Outcome::Done) => format!("held in {took}"),
-        ("hold", Outcome::Failed | Outcome::Aborted | Outcome::RolledBack) => format!("not held after {took}"),
+        ("hold", Outcome::Failed | Outcome::Aborted | Outcome::RolledBack) => {
+            format!("not held after {took}")
+        }
         ("stage", Outcome::Done) => format!("{to} staged in {took}"),
-        ("stage", Outcome::Failed | Outcome::Aborted | Outcome::RolledBack) => format!("{to} not staged after {took}"),
+        ("stage", Outcome::Failed | Outcome::Aborted | Outcome::RolledBack) => {
+            format!("{to} not staged after {took}")
+        }
         (_, Outcome::Done) => format!("{from} → {to} in {took}"),
         (_, Outcome::Failed | Outcome::Aborted | Outcome::RolledBack) => match &receipt.from {
             Some(from) => format!("stays on {from} after {took}"),

@@ -62,6 +62,7 @@ impl Turn {
                 operation: running.operation.clone(),
                 verb: running.verb.clone(),
                 release: running.to.clone(),
+                is_canary: self.app.work.rollout().is_some(),
             }),
         }
     }

@@ -120,7 +120,10 @@ impl Turn {
             Event::DoorOpen => self.door(|door, _| door.emptied()),
             Event::LiveDown { gate } => self.door(|door, turn| door.live_down(gate, turn)),
             Event::JournalFailed { why, event } => self.journal_failed(why, *event),
-            Event::DeadlinePassed => self.late(),
+            Event::DeadlinePassed => {
+                self.late();
+                self.look_beside();
+            }
         }
         None
     }
@@ -133,11 +136,13 @@ impl Turn {
     }
 
     /// A step was thrown away, and the operation that made it with it. What was observed has been, whatever the journal
-    /// says: it counts for the rest. (But for verdicts, which are said again.)
+    /// says: it counts for the rest. (But for verdicts: those are on the operation, and are asked for again.)
     fn journal_failed(&mut self, why: String, event: Event) {
         self.work(|work, turn| work.journal_failed(why, turn));
         let is_verdict = matches!(event, Event::Judged { .. } | Event::Smoked { .. });
-        if !event.is_command() && !is_verdict {
+        if event == Event::DeadlinePassed {
+            self.late(); // and publish nothing
+        } else if !event.is_command() && !is_verdict {
             self.take(event);
         }
     }
@@ -162,6 +167,7 @@ impl App {
             hold: self.door.command().map(CommandHold::saved),
             experiment: self.experiment.clone(),
             rollout: self.work.rollout().map(|rollout| rollout.going.clone()),
+            withdrawn: self.work.withdrawn().cloned(),
             running: self.running().cloned(),
             ended: self.ended.clone(),
         }
@@ -178,7 +184,8 @@ impl App {
         parts.into_iter().flatten().min()
     }
 
-    /// Sets the limits for whatever begins from now on; deadlines that run already stay.
+    /// Sets the limits for whatever begins from now on; deadlines that run already stay. Whether a staged release may be
+    /// seen changes with the next [`Event::DeadlinePassed`].
     pub fn set_limits(&mut self, limits: Limits) {
         self.limits = limits;
     }
@@ -234,7 +241,7 @@ impl App {
             since: rollout.since,
             due: rollout.since + rollout.going.least(),
             until: rollout.until,
-            said: rollout.said.as_ref().map(|(verdict, why)| (*verdict, why.as_str())),
+            said: (rollout.said.as_ref()).map(|(verdict, why)| (*verdict, why.as_str())),
         })
     }
 
@@ -295,7 +302,7 @@ pub struct Underway<'a> {
     pub since: Moment,
     /// From when on a pass takes it to the next stage.
     pub due: Moment,
-    /// When all of it has had its time. It does not count while the rollout is paused.
+    /// When all of it has had its time. It does not count while the rollout is paused, nor during smoke tests.
     pub until: Moment,
     /// What the judge has said last of the present stage.
     pub said: Option<(Verdict, &'a str)>,

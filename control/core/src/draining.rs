@@ -18,19 +18,18 @@ impl Turn {
         self.app.experiment = None;
         // Who is on it already stays behind the same gate.
         let beside = self.gate_beside(&next);
-        let old = self.app.live.replace(next);
-        match old {
+        let gate = beside.unwrap_or_else(|| self.app.gates.fresh());
+        match self.app.live.replace(next) {
             Some(old) => {
                 self.app.previous = Some(old);
-                let gate = beside.unwrap_or_else(|| self.app.gates.fresh());
-                self.change_gate_to(gate, Methods::ALL, false);
-                self.split(None, drain);
-                self.app.gates.drain(self.now + drain);
+                self.change_gate(gate, Methods::ALL, false);
                 op.drain.begin(self.now);
             }
             // Nobody could enter the gate of an empty app.
-            None => self.publish(),
+            None => self.publish_behind(gate),
         }
+        self.split(None, drain);
+        self.app.gates.drain(self.now + drain);
         let was_shut = self.app.door.hold().is_some();
         self.reopened(&mut op);
         self.door(|door, turn| door.swapped(turn));

@@ -21,7 +21,7 @@ pub enum Effect {
         /// For whom; the others pass.
         methods: Methods,
     },
-    /// Publish a table in which `live` serves behind the new gate `gate`.
+    /// Publish a table in which `live` serves behind the gate `gate`. What is published beside it stays.
     Publish {
         /// The number of the table.
         generation: Generation,
@@ -168,7 +168,11 @@ pub enum Answer {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 pub enum Refusal {
     /// One at a time.
-    #[error("operation {operation} ({verb}{}) is under way", .release.as_ref().map_or(String::new(), |r| format!(" {r}")))]
+    #[error(
+        "operation {operation} ({verb}{}) is under way{}",
+        .release.as_ref().map_or(String::new(), |r| format!(" {r}")),
+        if *.is_canary { ": `abort` takes the canary back" } else { "" }
+    )]
     Busy {
         /// The one under way.
         operation: OperationId,
@@ -176,6 +180,8 @@ pub enum Refusal {
         verb: String,
         /// Of which release.
         release: Option<ReleaseId>,
+        /// Whether it is a canary that has a share: it may take long, and somebody may be in a hurry.
+        is_canary: bool,
     },
     /// `--if-current` names another release than the live one.
     #[error("{live} is live, not {wanted}", live = .live.as_ref().map_or("no release", |r| r.as_str()))]

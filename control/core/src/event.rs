@@ -109,7 +109,8 @@ pub enum Event {
         /// What was observed.
         event: Box<Event>,
     },
-    /// The deadline of `App::deadline` has come (or `step` was called for no reason: then nothing happens).
+    /// The deadline of `App::deadline` has come (or `step` was called for no reason: then nothing happens, but for what
+    /// `App::set_limits` has left to be done).
     DeadlinePassed,
 }
 

@@ -1,4 +1,7 @@
 //! Experiments: clients are divided among releases that are there, until somebody closes it.
+//!
+//! What is compared stays as it is meanwhile: promotes, rollbacks and holds are refused. A winner takes over as by a promote
+//! with strategy overlap; until it has, and if it does not get ready, the experiment goes on.
 
 use std::collections::BTreeSet;
 
@@ -6,10 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Answer, ArmName, CloseExperiment, ExperimentArm, OperationId, Refusal, Release, ReleaseId,
-    Share, StartExperiment, Strategy,
-    operation::Ask,
-    overlap::Plan,
-    turn::Turn,
+    Share, StartExperiment, Strategy, operation::Ask, overlap::Plan, turn::Turn,
 };
 
 /// So many arms there may be.
@@ -38,18 +38,25 @@ impl Experiment {
 impl Turn {
     /// `swapctl experiment start`
     pub(crate) fn start_experiment(&mut self, ask: StartExperiment) -> Result<Answer, Refusal> {
-        self.must_be_idle()?;
         let StartExperiment {
             operation,
             name,
             arms,
             by,
         } = ask;
+        let said = format!("experiment {name} is on, with {} arms", arms.len());
+        if self.is_on(&operation) {
+            return Ok(Answer::Done(said));
+        }
+        if self.knows(&operation) {
+            return Ok(Answer::Known(operation));
+        }
+        self.must_be_idle()?;
         must_be_sound(&arms)?;
         for arm in &arms {
             self.must_be_here(&arm.release)?;
         }
-        let said = format!("experiment {name} is on, with {} arms", arms.len());
+        self.must_have_quiet_gates()?;
         self.app.experiment = Some(Experiment {
             name,
             operation,
@@ -58,6 +65,12 @@ impl Turn {
         });
         self.split(None, self.app.limits.drain);
         Ok(Answer::Done(said))
+    }
+
+    /// Whether it is this one that is on: asked for again, it is answered again.
+    fn is_on(&self, operation: &OperationId) -> bool {
+        let experiment = self.app.experiment.as_ref();
+        experiment.is_some_and(|experiment| experiment.operation == *operation)
     }
 
     /// `swapctl experiment close`
@@ -110,6 +123,10 @@ impl Turn {
     }
 
     fn must_be_here(&self, release: &ReleaseId) -> Result<(), Refusal> {
+        if self.app.live.is_none() {
+            let why = "the app is empty: promote a release before others are compared with it";
+            return Err(Refusal::Pointless(why.to_owned()));
+        }
         let known = self.app.staged.iter().chain(&self.app.live);
         if known.into_iter().any(|known| known.id == *release) {
             return Ok(());
@@ -141,6 +158,8 @@ fn must_be_sound(arms: &[ExperimentArm]) -> Result<(), Refusal> {
         format!("an experiment has 2 to {ARMS_MAX} arms, not {}", arms.len())
     } else if names.len() < arms.len() {
         "two arms have the same name".to_owned()
+    } else if arms.iter().any(|arm| arm.weight == Share::NONE) {
+        "an arm has no weight".to_owned()
     } else if weight > u64::from(Share::ALL.as_millionths()) {
         "the weights are more than 1 in all".to_owned()
     } else {

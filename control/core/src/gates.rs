@@ -1,6 +1,7 @@
-//! The gates of an app: the one in use, and the closed ones behind which requests may still run.
+//! The gates of an app: the one in use, and the closed ones behind which requests may still run. (Those in use beside it
+//! are in the split.)
 //!
-//! A gate is closed whenever a door shuts or a release takes over; requests that are behind it run on. Those of an
+//! A gate is closed whenever a door shuts, a release takes over, or one beside it leaves; requests that are behind it run on. Those of an
 //! aborted hold belong to the release that still serves and may take their time; those of a release that was replaced
 //! have a deadline. Before a release counts as ended, *every* closed gate must be empty, or cut. A gate leaves this list
 //! for good: it is never named again.
@@ -44,7 +45,7 @@ enum Fate {
     Serving,
     /// A hold waits for them. If it is called off, they are `Serving` again.
     Quieting { until: Moment },
-    /// Their release was replaced.
+    /// Their release was replaced, or is not beside the live one any more.
     Draining { until: Moment },
     /// They were cut and are being counted.
     Cut { until: Moment },
@@ -65,19 +66,17 @@ impl Gates {
         self.last
     }
 
-    /// The gate of a release beside the live one was closed.
-    pub(crate) fn left(&mut self, gate: GateId, until: Moment) {
-        self.closed.push(Closed {
-            gate,
-            asked: Methods::ALL,
-            quiet: Methods::NONE,
-            fate: Fate::Draining { until },
-        });
-    }
-
     /// Whether nothing runs behind any closed gate, or what did was cut and had its time.
     pub(crate) fn empty(&self) -> bool {
         self.closed.is_empty()
+    }
+
+    /// Whether nothing runs on a release that serves nobody any more, or what did was cut and had its time.
+    pub(crate) fn drained(&self) -> bool {
+        self.closed.iter().all(|closed| match closed.fate {
+            Fate::Serving => true,
+            Fate::Quieting { .. } | Fate::Draining { .. } | Fate::Cut { .. } => false,
+        })
     }
 
     /// Whether no request of the classes that `methods` belong to runs behind any closed gate.
@@ -105,11 +104,13 @@ impl Gates {
         self.closed.iter().map(|closed| closed.gate)
     }
 
-    /// A hold waits until everything behind closed gates has ended.
+    /// A hold waits until everything behind closed gates has ended. What drains already has no longer than the rest.
     pub(crate) fn quieten(&mut self, until: Moment) {
         for closed in &mut self.closed {
-            if let Fate::Serving = closed.fate {
-                closed.fate = Fate::Quieting { until };
+            match &mut closed.fate {
+                Fate::Serving => closed.fate = Fate::Quieting { until },
+                Fate::Draining { until: known } => *known = until.min(*known),
+                Fate::Quieting { .. } | Fate::Cut { .. } => {}
             }
         }
     }
@@ -146,27 +147,43 @@ impl Fate {
 }
 
 impl Turn {
-    /// Publishes what is live behind a fresh gate, then closes the one before. In this order, always: a request that
-    /// finds a gate closed knows that a newer table exists.
-    pub(crate) fn change_gate(&mut self, methods: Methods, tunnels_too: bool) {
-        let fresh = self.app.gates.fresh();
-        self.change_gate_to(fresh, methods, tunnels_too);
-    }
-
-    /// The same behind this gate.
-    pub(crate) fn change_gate_to(&mut self, gate: GateId, methods: Methods, tunnels_too: bool) {
+    /// Publishes what is live behind this gate, then closes the one before. In this order, always: a request that finds
+    /// a gate closed knows that a newer table exists.
+    pub(crate) fn change_gate(&mut self, gate: GateId, methods: Methods, tunnels_too: bool) {
         let old = self.app.gates.current;
         self.publish_behind(gate);
+        self.close(old, methods, tunnels_too, Fate::Serving);
+    }
+
+    /// The door has shut: whatever is published goes behind fresh gates, and what runs behind those before is waited for,
+    /// on the live release as on those beside it. It may run on on the live one if the hold is called off; on the others
+    /// it has until `drain` from now.
+    pub(crate) fn change_gates(&mut self, methods: Methods, tunnels_too: bool, drain: Duration) {
+        let fresh = self.app.gates.fresh();
+        self.change_gate(fresh, methods, tunnels_too);
+        let until = self.now + drain;
+        for gate in self.change_gates_beside() {
+            self.close(gate, methods, tunnels_too, Fate::Draining { until });
+        }
+    }
+
+    /// Closes the gate of a release that is not beside the live one any more.
+    pub(crate) fn close_drained(&mut self, gate: GateId, drain: Duration) {
+        let until = self.now + drain;
+        self.close(gate, Methods::ALL, false, Fate::Draining { until });
+    }
+
+    fn close(&mut self, gate: GateId, methods: Methods, tunnels_too: bool, fate: Fate) {
         self.emit(Effect::Close {
-            gate: old,
+            gate,
             methods,
             tunnels_too,
         });
         self.app.gates.closed.push(Closed {
-            gate: old,
+            gate,
             asked: methods,
             quiet: Methods::NONE,
-            fate: Fate::Serving,
+            fate,
         });
     }
 

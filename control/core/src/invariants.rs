@@ -2,7 +2,8 @@
 //! commands, before it harms traffic.
 
 use crate::{
-    Answer, App, Effect, GateId, Generation, Split, Step, door::Door, work::Work,
+    Answer, App, Effect, GateId, Generation, Share, Split, Step, door::Door, rollout::Rollout,
+    work::Work,
 };
 
 /// Asserts that `step` may follow `before`. `publishes` is false where nothing may be published.
@@ -152,7 +153,7 @@ fn state_is_sound(app: &App) {
         app.live.is_none(),
         "an app without a release is empty"
     );
-    let is_paused = app.work.rollout().is_some_and(|rollout| rollout.paused.is_some());
+    let is_paused = app.work.rollout().is_some_and(Rollout::is_paused);
     let steady = (matches!(app.work, Work::Idle) || is_paused)
         && matches!(app.door, Door::Empty | Door::Open | Door::GivenUp { .. });
     assert!(
@@ -162,5 +163,33 @@ fn state_is_sound(app: &App) {
     assert!(
         app.gates.closed().all(|gate| !Published::of(app).has(gate)),
         "a published gate is closed"
+    );
+    split_is_sound(app);
+}
+
+/// A rollout has its split, and no other has; an empty app has none. Nobody is drawn twice, or for a release that is not
+/// there.
+fn split_is_sound(app: &App) {
+    let Some(split) = &app.split else {
+        assert!(app.work.rollout().is_none(), "a canary is not published");
+        return;
+    };
+    assert!(app.live.is_some(), "a split without a live release");
+    if let Some(rollout) = app.work.rollout() {
+        let is_its_own =
+            split.key == rollout.op.id().as_str() && split.round == rollout.going.round;
+        assert!(is_its_own, "another split than the canary's is published");
+    }
+    let is_there = |beside: usize| beside < split.beside.len();
+    let mut end = Share::NONE;
+    for slice in &split.slices {
+        let in_order = end <= slice.from && slice.from <= slice.to && slice.to <= Share::ALL;
+        assert!(in_order, "clients are drawn twice");
+        end = slice.to;
+    }
+    let drawn = split.slices.iter().filter_map(|slice| slice.beside);
+    assert!(
+        drawn.chain(split.preview).all(is_there),
+        "clients are drawn for a release that is not there"
     );
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::{
-    Answer, Outcome, Promote, Refusal, Release, Rollback, Strategy,
+    Answer, CanaryPlan, Outcome, Promote, Refusal, Release, Rollback, Share, Strategy,
     hold_swap::HoldSwap,
     operation::Ask,
     overlap::{Booting, Plan},
@@ -23,6 +23,7 @@ impl Turn {
         self.must_be_generation(ask.if_generation)?;
         self.must_be_idle()?;
         must_be_of_its_strategy(&ask)?;
+        ask.canary.as_ref().map_or(Ok(()), must_be_sound)?;
         if self.is_live(&ask) {
             return Ok(self.already_live(promote_ask(&ask)));
         }
@@ -217,6 +218,15 @@ fn must_fit(ask: &Promote, limit: Duration) -> Result<(), Refusal> {
         return Ok(());
     }
     Err(Refusal::DoesNotFit { drain, boot, limit })
+}
+
+fn must_be_sound(plan: &CanaryPlan) -> Result<(), Refusal> {
+    let grow = plan.steps.is_sorted_by(|step, next| step < next);
+    if grow && plan.steps.last() == Some(&Share::ALL) && plan.steps[0] > Share::NONE {
+        return Ok(());
+    }
+    let why = "the steps of a canary grow, and the last one is 100 %";
+    Err(Refusal::Pointless(why.to_owned()))
 }
 
 /// A plan is for a canary, and a canary has one.

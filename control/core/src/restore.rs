@@ -2,6 +2,7 @@
 
 use crate::{
     App, Cause, Effect, Going, Limits, Methods, Moment, Outcome, ProbeId, Running, Saved, Step,
+    Withdrawn,
     door::{CommandHold, Door},
     gates::Gates,
     operation::{Operation, ending},
@@ -51,10 +52,11 @@ impl App {
             (Some(running), Some(going)) if turn.app.live.is_some() => {
                 turn.go_on(running, going);
             }
-            (running, _) => {
+            (Some(running), _) => {
                 turn.split(None, limits.drain);
-                running.into_iter().for_each(|running| turn.interrupted(running));
+                turn.interrupted(running, saved.withdrawn);
             }
+            (None, _) => turn.split(None, limits.drain),
         }
         turn.end(None)
     }
@@ -66,20 +68,19 @@ impl Turn {
         self.work(|_, turn| Rollout::again(op, going, turn));
     }
 
-    fn interrupted(&mut self, running: Running) {
-        let (outcome, why) = if running.swapped {
-            (
-                Outcome::Done,
-                "the daemon was restarted while the old release drained",
-            )
-        } else {
-            (Outcome::Interrupted, "the daemon was restarted meanwhile")
+    fn interrupted(&mut self, running: Running, withdrawn: Option<Withdrawn>) {
+        let (outcome, why) = match withdrawn {
+            Some(Withdrawn { outcome, why }) => (outcome, why),
+            None if running.swapped => {
+                let why = "the daemon was restarted while the old release drained";
+                (Outcome::Done, why.to_owned())
+            }
+            None => {
+                let why = "the daemon was restarted meanwhile";
+                (Outcome::Interrupted, why.to_owned())
+            }
         };
         self.remember(running.operation.clone());
-        self.emit(Effect::Finish(ending(
-            running,
-            outcome,
-            Some(why.to_owned()),
-        )));
+        self.emit(Effect::Finish(ending(running, outcome, Some(why))));
     }
 }

@@ -7,27 +7,19 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     ArmName, Block, CanaryPlan, Effect, Moment, OnFail, OnQuiet, OperationId, Outcome, Release,
-    Share, Slice, Verdict,
-    duration,
-    operation::Operation,
-    splitting::Wanted,
-    turn::Turn,
+    Share, Slice, Verdict, duration, operation::Operation, splitting::Wanted, turn::Turn,
     work::Work,
 };
-
-/// How long smoke tests may take in all.
-const SMOKE_MAX: Duration = Duration::from_secs(60);
 
 /// A canary and how far it has come.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Rollout {
     pub(crate) op: Operation,
     pub(crate) going: Going,
-    /// When the present stage began; what it was paused for is left out.
+    /// When the present stage was begun last.
     pub(crate) since: Moment,
-    /// When all of it has had its time.
+    /// When all of it has had its time. Smoke tests have their own, and while it is paused this means nothing.
     pub(crate) until: Moment,
-    pub(crate) paused: Option<Paused>,
     /// What the judge said last.
     pub(crate) said: Option<(Verdict, String)>,
 }
@@ -42,7 +34,7 @@ pub struct Going {
     pub plan: CanaryPlan,
     /// How long running requests may take to end, of the old release or of this one.
     pub drain: Duration,
-    /// How long it may take besides the times of its steps.
+    /// How long it may take besides the times of its steps, and so may smoke tests: its boot timeout.
     pub slack: Duration,
     /// How far it has come.
     pub stage: Stage,
@@ -76,19 +68,20 @@ pub enum Stage {
     Watching,
 }
 
-/// It waits for a person.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Paused {
-    pub(crate) why: String,
-    pub(crate) since: Moment,
-}
-
 /// It is over: what runs on the canary ends, or is cut.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Withdrawing {
     pub(crate) op: Operation,
-    pub(crate) outcome: Outcome,
-    pub(crate) why: String,
+    pub(crate) withdrawn: Withdrawn,
+}
+
+/// How a canary ends that has been withdrawn. It stays so if the daemon is restarted while what ran on it ends.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Withdrawn {
+    /// How.
+    pub outcome: Outcome,
+    /// Why, in words.
+    pub why: String,
 }
 
 impl Going {
@@ -154,7 +147,7 @@ impl Going {
         }
     }
 
-    /// How long all that is left of it may take.
+    /// How long all that is left of it may take, but for smoke tests.
     fn budget(&self) -> Duration {
         let left = match self.stage {
             Stage::Smoking => self.plan.steps.len(),
@@ -162,18 +155,18 @@ impl Going {
             Stage::SmokingAll => 1,
             Stage::Watching => 0,
         };
-        let steps = self
-            .plan
-            .step_time
-            .saturating_mul(u32::try_from(left).unwrap_or(u32::MAX));
-        let smoke = if self.plan.smoke.is_empty() {
-            Duration::ZERO
-        } else {
-            SMOKE_MAX * 2
-        };
-        [self.plan.watch, smoke, self.slack]
-            .into_iter()
-            .fold(steps, Duration::saturating_add)
+        let left = u32::try_from(left).unwrap_or(u32::MAX);
+        let steps = self.plan.step_time.saturating_mul(left);
+        steps
+            .saturating_add(self.plan.watch)
+            .saturating_add(self.slack)
+    }
+
+    fn is_smoking(&self) -> bool {
+        match self.stage {
+            Stage::Smoking | Stage::SmokingAll => true,
+            Stage::Step(_) | Stage::Watching => false,
+        }
     }
 
     /// The canary takes the lower end, a control of the same size the upper one: whoever is in either stays there as they
@@ -215,38 +208,27 @@ fn control() -> ArmName {
     ArmName::known("control")
 }
 
+/// How it goes.
 impl Rollout {
     /// The new release is ready.
     pub(crate) fn begin(op: Operation, going: Going, turn: &mut Turn) -> Work {
-        let until = op.started + going.budget();
-        let rollout = Self {
-            op,
-            going,
-            since: turn.now,
-            until,
-            paused: None,
-            said: None,
-        };
-        rollout.enter(turn)
+        Self::started(op, going, turn).enter(turn)
     }
 
     /// It goes on after a restart, where it was: with fresh counters, and all of what is left of its time.
     pub(crate) fn again(op: Operation, mut going: Going, turn: &mut Turn) -> Work {
-        going.attempt += 1;
-        let paused = going.paused.clone().map(|why| Paused {
-            why,
-            since: turn.now,
-        });
-        let until = turn.now + going.budget();
-        let rollout = Self {
+        going.attempt = going.attempt.saturating_add(1);
+        Self::started(op, going, turn).enter(turn)
+    }
+
+    fn started(op: Operation, going: Going, turn: &Turn) -> Self {
+        Self {
             op,
-            going,
             since: turn.now,
-            until,
-            paused,
+            until: turn.now + going.budget(),
+            going,
             said: None,
-        };
-        rollout.enter(turn)
+        }
     }
 
     /// The present stage begins.
@@ -255,18 +237,14 @@ impl Rollout {
         self.since = turn.now;
         self.said = None;
         turn.split(Some(self.going.wanted(self.op.id())), self.going.drain);
-        match self.going.stage {
-            Stage::Smoking | Stage::SmokingAll => {
-                turn.progress(&self.op, "smoking");
-                turn.emit(Effect::Smoke {
-                    operation: self.op.id().clone(),
-                    round: self.going.round,
-                    release: self.going.next.clone(),
-                    tests: self.going.plan.smoke.clone(),
-                });
-            }
-            Stage::Step(_) => turn.progress(&self.op, "canary"),
-            Stage::Watching => turn.progress(&self.op, "watching"),
+        turn.progress(&self.op, self.phase());
+        if self.going.is_smoking() && !self.is_paused() {
+            turn.emit(Effect::Smoke {
+                operation: self.op.id().clone(),
+                round: self.going.round,
+                release: self.going.next.clone(),
+                tests: self.going.plan.smoke.clone(),
+            });
         }
         Work::Rollout(Box::new(self))
     }
@@ -275,65 +253,31 @@ impl Rollout {
         let Some(stage) = self.going.following() else {
             return turn.swap(self.op, self.going.next, self.going.drain);
         };
+        if self.going.is_smoking() {
+            self.until = self.until + (turn.now - self.since);
+        }
         self.going.stage = stage;
         self.going.attempt = 1;
         self.enter(turn)
     }
 
-    /// Whether the present stage has taken its time.
-    pub(crate) fn is_due(&self, now: Moment) -> bool {
-        self.since + self.going.least() <= now
-    }
-
-    pub(crate) fn judged(
-        mut self: Box<Self>,
-        round: u64,
-        verdict: Verdict,
-        why: String,
-        turn: &mut Turn,
-    ) -> Work {
-        let is_judged = match self.going.stage {
-            Stage::Step(_) | Stage::Watching => self.going.round == round,
-            Stage::Smoking | Stage::SmokingAll => false,
-        };
-        if !is_judged {
-            return Work::Rollout(self);
-        }
-        self.said = Some((verdict, why.clone()));
-        let goes_on = match verdict {
-            Verdict::Fail => return self.no(why, turn),
-            Verdict::Pass => true,
-            Verdict::NotEnoughTraffic => self.going.plan.on_quiet == OnQuiet::Advance,
-        };
-        if goes_on && self.paused.is_none() && self.is_due(turn.now) {
-            self.advance(turn)
-        } else {
-            Work::Rollout(self)
-        }
-    }
-
-    pub(crate) fn smoked(
-        self: Box<Self>,
-        round: u64,
-        result: Result<(), String>,
-        turn: &mut Turn,
-    ) -> Work {
-        if self.going.round != round {
-            return Work::Rollout(self);
-        }
-        match (self.going.stage, result) {
-            (Stage::Smoking, Err(why)) => self.withdraw(Outcome::Failed, why, turn),
-            (Stage::SmokingAll, Err(why)) => self.no(why, turn),
-            (Stage::Smoking | Stage::SmokingAll, Ok(())) => self.advance(turn),
-            (Stage::Step(_) | Stage::Watching, _) => Work::Rollout(self),
-        }
+    /// Everybody goes back to the live release.
+    pub(crate) fn withdraw(mut self, outcome: Outcome, why: String, turn: &mut Turn) -> Work {
+        self.op.drain.begin(turn.now);
+        turn.progress(&self.op, "withdrawing");
+        turn.split(None, self.going.drain);
+        Work::Withdrawing(Withdrawing {
+            op: self.op,
+            withdrawn: Withdrawn { outcome, why },
+        })
     }
 
     /// Not good any more.
     fn no(self: Box<Self>, why: String, turn: &mut Turn) -> Work {
         match self.going.plan.on_fail {
             OnFail::Rollback => {
-                turn.app.blocked = Some(Block {
+                // Whoever has blocked meanwhile does not want it lifted with this.
+                turn.app.blocked.get_or_insert_with(|| Block {
                     reason: why.clone(),
                     by: format!("the judge of operation {}", self.op.id()),
                 });
@@ -345,62 +289,90 @@ impl Rollout {
 
     /// It keeps its share until somebody decides.
     pub(crate) fn pause(mut self: Box<Self>, why: String, turn: &mut Turn) -> Work {
-        if self.paused.is_none() {
+        if !self.is_paused() {
+            self.going.paused = Some(why);
             turn.progress(&self.op, "paused");
-            self.going.paused = Some(why.clone());
-            self.paused = Some(Paused {
-                why,
-                since: turn.now,
-            });
         }
         Work::Rollout(self)
     }
 
-    /// Somebody has decided that it goes on. What was counted in this stage led to the pause, so it is counted anew.
+    /// Somebody has decided that it goes on. What was counted in this stage led to the pause, so it is counted anew, and
+    /// what is left of the rollout has all of its time again.
     pub(crate) fn resume(mut self: Box<Self>, turn: &mut Turn) -> Work {
-        if let Some(paused) = self.paused.take() {
-            self.until = self.until + (turn.now - paused.since);
-            self.going.paused = None;
-            self.going.attempt += 1;
-        }
+        self.going.paused = None;
+        self.going.attempt = self.going.attempt.saturating_add(1);
+        self.until = turn.now + self.going.budget();
         self.enter(turn)
     }
 
     /// Somebody has decided for its next stage.
     pub(crate) fn advance_by_hand(mut self: Box<Self>, turn: &mut Turn) -> Work {
-        if let Some(paused) = self.paused.take() {
-            self.until = self.until + (turn.now - paused.since);
-            self.going.paused = None;
-        }
+        self.going.paused = None;
+        self.until = turn.now + self.going.budget();
+        self.since = turn.now;
         self.advance(turn)
     }
+}
 
-    /// Everybody goes back to the live release.
-    pub(crate) fn withdraw(
+/// What happens to it.
+impl Rollout {
+    pub(crate) fn judged(
         mut self: Box<Self>,
-        outcome: Outcome,
+        round: u64,
+        verdict: Verdict,
         why: String,
         turn: &mut Turn,
     ) -> Work {
-        self.op.drain.begin(turn.now);
-        turn.progress(&self.op, "withdrawing");
-        turn.split(None, self.going.drain);
-        Work::Withdrawing(Withdrawing {
-            op: self.op,
-            outcome,
-            why,
-        })
+        if self.going.round != round || self.going.is_smoking() {
+            return Work::Rollout(self);
+        }
+        self.said = Some((verdict, why.clone()));
+        let goes_on = match verdict {
+            Verdict::Fail => return self.no(why, turn),
+            Verdict::Pass => true,
+            Verdict::NotEnoughTraffic => self.going.plan.on_quiet == OnQuiet::Advance,
+        };
+        if goes_on && self.is_due(turn.now) && !self.is_paused() {
+            self.advance(turn)
+        } else {
+            Work::Rollout(self)
+        }
     }
 
-    /// All of it has had its time.
+    /// While it is paused, a yes is left for later: `resume` asks again.
+    pub(crate) fn smoked(
+        self: Box<Self>,
+        round: u64,
+        result: Result<(), String>,
+        turn: &mut Turn,
+    ) -> Work {
+        if self.going.round != round || !self.going.is_smoking() {
+            return Work::Rollout(self);
+        }
+        match result {
+            Ok(()) if self.is_paused() => Work::Rollout(self),
+            Ok(()) => self.advance(turn),
+            Err(why) => self.smoke_failed(why, turn),
+        }
+    }
+
+    /// Before it has had any traffic, there is nothing to block against.
+    fn smoke_failed(self: Box<Self>, why: String, turn: &mut Turn) -> Work {
+        if self.going.stage == Stage::Smoking {
+            self.withdraw(Outcome::Failed, why, turn)
+        } else {
+            self.no(why, turn)
+        }
+    }
+
+    /// The smoke tests, or all of it, have had their time.
     pub(crate) fn late(self: Box<Self>, turn: &mut Turn) -> Work {
-        let last = match &self.said {
-            Some((_, why)) => format!(": {why}"),
-            None => String::new(),
-        };
-        let share = self.going.share();
-        let given = duration::text(self.until - self.op.started);
-        let why = format!("not enough traffic to judge it at {share} % within {given}{last}");
+        if self.going.is_smoking() {
+            let given = duration::text(self.going.slack);
+            let why = format!("the smoke tests had not ended after {given}");
+            return self.smoke_failed(why, turn);
+        }
+        let why = self.too_quiet();
         self.withdraw(Outcome::Failed, why, turn)
     }
 
@@ -411,9 +383,57 @@ impl Rollout {
     }
 }
 
+/// Views.
+impl Rollout {
+    /// When it must go on by itself. Who waits for a person waits.
+    pub(crate) fn deadline(&self) -> Option<Moment> {
+        let until = if self.going.is_smoking() {
+            self.since + self.going.slack
+        } else {
+            self.until
+        };
+        (!self.is_paused()).then_some(until)
+    }
+
+    pub(crate) fn is_paused(&self) -> bool {
+        self.going.paused.is_some()
+    }
+
+    /// Whether the present stage has taken its time.
+    fn is_due(&self, now: Moment) -> bool {
+        self.since + self.going.least() <= now
+    }
+
+    /// For progress.
+    fn phase(&self) -> &'static str {
+        if self.is_paused() {
+            return "paused";
+        }
+        match self.going.stage {
+            Stage::Smoking | Stage::SmokingAll => "smoking",
+            Stage::Step(_) => "canary",
+            Stage::Watching => "watching",
+        }
+    }
+
+    /// Whole seconds are enough.
+    fn too_quiet(&self) -> String {
+        let share = self.going.share();
+        let given = Duration::from_secs((self.until - self.op.started).as_secs());
+        let given = duration::text(given);
+        match &self.said {
+            Some((_, why)) => {
+                format!("not enough traffic to judge it at {share} % within {given}: {why}")
+            }
+            None => format!("not enough traffic to judge it at {share} % within {given}"),
+        }
+    }
+}
+
 impl Withdrawing {
+    /// What may run on for longer belongs to the live release.
     pub(crate) fn settle(mut self, turn: &mut Turn) -> Work {
-        if !turn.app.gates.empty() {
+        if !turn.app.gates.drained() {
             return Work::Withdrawing(self);
         }
         self.op.drain.end(turn.now);
@@ -421,7 +441,8 @@ impl Withdrawing {
     }
 
     pub(crate) fn end(self, turn: &mut Turn) -> Work {
-        turn.finish(self.op, self.outcome, Some(self.why));
+        let Withdrawn { outcome, why } = self.withdrawn;
+        turn.finish(self.op, outcome, Some(why));
         Work::Idle
     }
 }

@@ -6,7 +6,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Block, Experiment, GateId, Generation, Going, Methods, OperationId, Release, ReleaseId, Strategy,
+    Block, Experiment, GateId, Generation, Going, Methods, OperationId, Release, ReleaseId,
+    Strategy, Withdrawn,
 };
 
 /// The lasting part of an app's state.
@@ -35,8 +36,11 @@ pub struct Saved {
     /// A canary, of the operation in `running`. After a restart it goes on, with the same clients.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rollout: Option<Going>,
+    /// A canary, of the operation in `running`, that has been withdrawn. After a restart that has ended, in this way.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub withdrawn: Option<Withdrawn>,
     /// The operation under way. After a restart it has ended: `interrupted`, or `done` if its release is live. (Not a
-    /// rollout.)
+    /// rollout, nor one that was withdrawn.)
     pub running: Option<Running>,
     /// The operations that ended last, oldest first, at most [`Saved::ENDED_MAX`]: the same id again is `Known`.
     pub ended: Vec<OperationId>,

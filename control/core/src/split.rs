@@ -64,7 +64,9 @@ impl FromStr for Share {
         if !digits(whole) || !digits(decimals) || text.ends_with('.') {
             return Err(bad());
         }
-        let millionths = format!("{whole}{decimals:0<4}").parse().map_err(|_| bad())?;
+        let millionths = format!("{whole}{decimals:0<4}")
+            .parse()
+            .map_err(|_| bad())?;
         if (1..=Self::ALL.0).contains(&millionths) {
             Ok(Self(millionths))
         } else {
@@ -130,13 +132,19 @@ mod tests {
 
     #[test]
     fn a_share_is_read_and_written_in_per_cent() {
-        for (text, millionths) in [("1", 10_000), ("0.25", 2_500), ("100", 1_000_000), ("0.0001", 1)]
-        {
+        for (text, millionths) in [
+            ("1", 10_000),
+            ("0.25", 2_500),
+            ("100", 1_000_000),
+            ("0.0001", 1),
+        ] {
             let share: Share = text.parse().unwrap();
             assert_eq!(share.as_millionths(), millionths);
             assert_eq!(share.to_string(), text);
         }
-        for text in ["", "0", "101", "-1", "1.", ".5", "1.00001", "1e1", "1000", "5%"] {
+        for text in [
+            "", "0", "101", "-1", "1.", ".5", "1.00001", "1e1", "1000", "5%",
+        ] {
             assert!(text.parse::<Share>().is_err(), "{text}");
         }
     }

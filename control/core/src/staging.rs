@@ -29,6 +29,7 @@ impl Turn {
         self.must_not_be_compared(&ask.release)?;
         let next = self.resolve(ask.release, ask.instances)?;
         self.must_have_place_for(&next.id)?;
+        self.must_have_gates_for_previews()?;
         let mut op = self.begin(Ask {
             operation: ask.operation,
             verb: "stage",
@@ -64,9 +65,17 @@ impl Turn {
 
     /// Who may see a staged release sees the last one. (A canary is seen instead, while there is one.)
     fn staged_changed(&mut self) {
-        match self.app.work {
-            Work::Rollout(_) => {}
-            _ => self.split(None, self.app.limits.drain),
+        if self.app.work.rollout().is_none() {
+            self.split(None, self.app.limits.drain);
+        }
+    }
+
+    /// Each release that is seen for a while leaves a gate behind.
+    fn must_have_gates_for_previews(&self) -> Result<(), Refusal> {
+        if self.app.limits.previews {
+            self.must_have_quiet_gates()
+        } else {
+            Ok(())
         }
     }
 

@@ -5,8 +5,8 @@
 use std::mem;
 
 use crate::{
-    Answer, App, Effect, GateId, Moment, OperationId, Outcome, ProbeId, Release, Saved, Step, door::Door,
-    operation::Operation, work::Work,
+    Answer, App, Effect, GateId, Moment, OperationId, Outcome, ProbeId, Release, Saved, Step,
+    door::Door, operation::Operation, work::Work,
 };
 
 /// A step that is being made.

@@ -11,7 +11,7 @@ use crate::{
     operation::Operation,
     overlap::Booting,
     returning::{Reopening, Returning},
-    rollout::{Rollout, Withdrawing},
+    rollout::{Rollout, Withdrawing, Withdrawn},
     staging::Staging,
     turn::Turn,
 };
@@ -23,9 +23,10 @@ use crate::{
 ///  (overlap)                │ time, abort                                                    ▲
 ///                           └──────────► Idle (the old release serves)                       │
 ///                                                                                            │
-///  promote ──► Booting ── passed ──► Rollout ── everybody, and still good: swap ────────► Draining
-///  (canary)                             └── no, time, abort ──► Withdrawing ──► Idle
-///
+///  promote ──► Booting ── probe passed ──► Rollout ── everybody, and still good: swap ───────┤
+///  (canary)       │ time, abort               └── no, time, abort ──► Withdrawing ──► Idle   │
+///                 └──────────► Idle                                                          │
+///                                                                                            │
 ///  promote ──► Quieting ──► Commanding ── exit 0 ──► HoldBooting ── probe passed: swap ──────┘
 ///  (hold)         │    └── no COMMAND ──────────────►     │
 ///                 │             │                         │ time, abort
@@ -39,7 +40,11 @@ use crate::{
 ///
 /// A hold-promote of an empty app begins at `Commanding`, or `HoldBooting`, and ends `Idle` if it fails: nobody serves.
 /// A rollback during `Draining` begins at `Booting`; the gates that drain go on draining.
-/// If the journal fails, whatever has not swapped goes back as if it had been aborted, with outcome `Failed`.
+/// A canary of an empty app is not one: it swaps when its probe has passed. How a rollout gets on is in [`Stage`].
+/// If the journal fails, whatever has not swapped goes back as if it had been aborted, with outcome `Failed`. But a rollout
+/// is paused: to give its share back has to be journalled as well.
+///
+/// [`Stage`]: crate::RolloutStage
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Work {
     /// Nothing.
@@ -151,6 +156,24 @@ impl Work {
         }
     }
 
+    /// How a canary ends that gives its share back.
+    pub(crate) fn withdrawn(&self) -> Option<&Withdrawn> {
+        match self {
+            Self::Withdrawing(Withdrawing { withdrawn, .. }) => Some(withdrawn),
+            Self::Idle
+            | Self::Staging(_)
+            | Self::Booting(_)
+            | Self::Rollout(_)
+            | Self::Quieting(_)
+            | Self::Commanding(_)
+            | Self::HoldBooting(_)
+            | Self::Returning(_)
+            | Self::Reopening(_)
+            | Self::Draining(_)
+            | Self::HoldQuieting(_) => None,
+        }
+    }
+
     /// The round of probes that it waits for.
     pub(crate) fn round(&self) -> Option<&Round> {
         match self {
@@ -197,8 +220,7 @@ impl Work {
             Self::Quieting(Quieting { swap }) | Self::Commanding(Commanding { swap }) => {
                 Some(swap.until)
             }
-            // Who waits for a person waits.
-            Self::Rollout(rollout) => rollout.paused.is_none().then_some(rollout.until),
+            Self::Rollout(rollout) => rollout.deadline(),
             Self::Idle | Self::Withdrawing(_) | Self::Reopening(_) | Self::Draining(_) => None,
         }
     }

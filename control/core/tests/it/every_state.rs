@@ -6,10 +6,11 @@
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use swap_core::{Cause, Effect, GateId, Methods, Outcome, Saved, step};
+use swap_core::{Cause, Effect, Event, GateId, Limits, Methods, Outcome, Saved, Verdict, step};
 
 use crate::cast::{gate_empty, live_down, probe_passed, release};
-use crate::world::{Action, Broken, Mischief, Scope, World};
+use crate::words;
+use crate::world::{Action, Broken, Canary, LIMITS, Mischief, Scope, World};
 
 /// How a state was first reached.
 struct Reached {
@@ -28,6 +29,8 @@ struct Search {
     steps: usize,
     /// How operations have ended, in the order of their names.
     endings: BTreeSet<(String, Outcome)>,
+    /// What has been published beside the live release, and how far rollouts have come.
+    seen: BTreeSet<String>,
 }
 
 impl Search {
@@ -79,6 +82,7 @@ impl Search {
         let new = self.reached.len();
         let at = *self.known.entry(essence(&world)).or_insert(new);
         if at == new {
+            self.seen.extend(words::seen(&world.app));
             self.reached.push(Reached {
                 from,
                 by,
@@ -120,13 +124,41 @@ impl Search {
 }
 
 fn late_events_change_nothing(world: &World) -> Result<(), Broken> {
-    for event in [probe_passed(0), gate_empty(0), live_down(0)] {
+    let mut late = vec![probe_passed(0), gate_empty(0), live_down(0)];
+    late.extend(late_verdicts(world));
+    for event in late {
         let made = step(&world.app, event.clone(), world.now);
         if made.app != world.app || !made.effects.is_empty() {
             return Err(Broken(format!("a late {event:?} changes something")));
         }
     }
     Ok(())
+}
+
+/// On the round before, and on an operation that is not the canary's.
+fn late_verdicts(world: &World) -> Vec<Event> {
+    let of = |operation: &swap_core::OperationId, round| {
+        let (operation, result) = (operation.clone(), Err("404".to_owned()));
+        let judged = Event::Judged {
+            operation: operation.clone(),
+            round,
+            verdict: Verdict::Fail,
+            why: "late".to_owned(),
+        };
+        let smoked = Event::Smoked {
+            operation,
+            round,
+            result,
+        };
+        [judged, smoked]
+    };
+    match world.app.rollout() {
+        Some(rollout) => of(rollout.operation, rollout.going.round - 1).to_vec(),
+        None => {
+            let running = world.app.running().map(|running| &running.operation);
+            running.map_or(Vec::new(), |operation| of(operation, 1).to_vec())
+        }
+    }
 }
 
 /// What of a world makes a difference to its future, as a number.
@@ -142,6 +174,10 @@ fn everything(releases: &'static [&'static str]) -> Scope {
         commands: &[false, true],
         holds: &[Methods::ALL, Methods::WRITES],
         stages: true,
+        previews: false,
+        canaries: &[],
+        steered: false,
+        experiments: false,
         down: true,
         crash: true,
         ticks: true,
@@ -156,7 +192,11 @@ fn explore(name: &str, scope: &Scope, mischief: Mischief) -> Result<Search, Stri
         live: Some(release("a")),
         ..Saved::default()
     };
-    let begin = |saved| World::spoilt(saved, mischief).map_err(|broken| broken.0);
+    let limits = Limits {
+        previews: scope.previews,
+        ..LIMITS
+    };
+    let begin = |saved| World::within(limits, saved, mischief).map_err(|broken| broken.0);
     let mut search = Search::begin(vec![begin(Saved::default())?, begin(live)?]);
     search.run(scope)?;
     println!(
@@ -239,11 +279,118 @@ fn stages_keep_every_promise_in_every_state() {
     );
 }
 
+/// Canaries as people have them: judged, smoked, frozen, steered.
+fn canaries() -> Scope {
+    Scope {
+        commands: &[],
+        holds: &[],
+        stages: false,
+        canaries: &[Canary::Judged, Canary::Frozen, Canary::Smoked],
+        steered: true,
+        down: false,
+        ticks: false,
+        gates_max: 1,
+        ..everything(&["a", "b"])
+    }
+}
+
+/// Staged releases that are seen, while others hold, and while one is a canary.
+fn previews() -> Scope {
+    Scope {
+        commands: &[true],
+        holds: &[Methods::WRITES],
+        stages: true,
+        previews: true,
+        canaries: &[Canary::Judged],
+        steered: false,
+        unjournalled: false,
+        ..canaries()
+    }
+}
+
+/// Staged releases that are seen, and compared.
+fn experiments() -> Scope {
+    Scope {
+        stages: true,
+        previews: true,
+        experiments: true,
+        canaries: &[],
+        steered: false,
+        ..canaries()
+    }
+}
+
+#[test]
+fn canaries_keep_every_promise_in_every_state() {
+    let search = explore("canaries", &canaries(), |_| {}).unwrap_or_else(|story| panic!("{story}"));
+    assert_eq!(
+        all_endings(&search),
+        [
+            "promote Done",
+            "promote AlreadyLive",
+            "promote Failed",
+            "promote Aborted",
+            "promote RolledBack",
+            "promote Interrupted",
+            "rollback Done",
+            "rollback Failed",
+            "rollback Aborted",
+            "rollback Interrupted",
+        ]
+    );
+    let seen: Vec<_> = search.seen.iter().map(String::as_str).collect();
+    assert_eq!(
+        seen,
+        [
+            "Smoking",
+            "Smoking, paused",
+            "SmokingAll",
+            "SmokingAll, paused",
+            "Step(0)",
+            "Step(0), paused",
+            "Step(1)",
+            "Step(1), paused",
+            "Watching",
+            "Watching, paused",
+        ]
+    );
+}
+
+#[test]
+fn previews_keep_every_promise_in_every_state() {
+    let search = explore("previews", &previews(), |_| {}).unwrap_or_else(|story| panic!("{story}"));
+    assert!(search.seen.contains("preview"));
+    assert!(search.seen.contains("Watching"));
+}
+
+#[test]
+fn experiments_keep_every_promise_in_every_state() {
+    let search =
+        explore("experiments", &experiments(), |_| {}).unwrap_or_else(|story| panic!("{story}"));
+    let seen: Vec<_> = search.seen.iter().map(String::as_str).collect();
+    assert_eq!(seen, ["experiment", "preview"]);
+}
+
 #[test]
 #[ignore = "takes minutes: cargo test --release -p swap-core --test it -- --ignored --nocapture"]
 fn everything_at_once_keeps_every_promise_in_every_state() {
     let scope = everything(&["a", "b"]);
     explore("everything", &scope, |_| {}).unwrap_or_else(|story| panic!("{story}"));
+}
+
+#[test]
+#[ignore = "takes minutes: cargo test --release -p swap-core --test it -- --ignored --nocapture"]
+fn canaries_beside_everything_keep_every_promise_in_every_state() {
+    let scope = Scope {
+        commands: &[true],
+        holds: &[Methods::WRITES],
+        stages: true,
+        previews: true,
+        experiments: true,
+        down: true,
+        ..canaries()
+    };
+    explore("canaries beside everything", &scope, |_| {}).unwrap_or_else(|story| panic!("{story}"));
 }
 
 /// A machine that wants this done is found out, and for this reason.
@@ -254,7 +401,12 @@ fn is_found_out(mischief: Mischief, reason: &str) {
         gates_max: 1,
         ..everything(&["a", "b"])
     };
-    let Err(story) = explore("spoilt", &scope, mischief) else {
+    is_found_out_in(&scope, mischief, reason);
+}
+
+#[track_caller]
+fn is_found_out_in(scope: &Scope, mischief: Mischief, reason: &str) {
+    let Err(story) = explore("spoilt", scope, mischief) else {
         panic!("not found out: {reason}");
     };
     assert!(
@@ -361,5 +513,62 @@ fn an_operation_that_never_ends_is_found_out() {
     is_found_out(
         forget,
         "an operation ended without a word, or began without one",
+    );
+}
+
+#[test]
+fn a_canary_that_stays_published_after_a_no_is_found_out() {
+    let keep: Mischief = |effects| {
+        effects.retain(|effect| !matches!(effect, Effect::Split { split: None, .. }));
+        effects.retain(|effect| !is_close(effect));
+    };
+    is_found_out_in(&canaries(), keep, "I3: what is beside it is something else");
+}
+
+#[test]
+fn other_clients_for_the_canary_are_found_out() {
+    let shift: Mischief = |effects| {
+        for effect in effects {
+            if let Effect::Split {
+                split: Some(split), ..
+            } = effect
+            {
+                split.key.push('x');
+            }
+        }
+    };
+    is_found_out_in(
+        &canaries(),
+        shift,
+        "I3: what is beside it is something else",
+    );
+}
+
+#[test]
+fn a_canary_that_is_called_retired_while_requests_run_on_it_is_found_out() {
+    let spare: Mischief = |effects| effects.retain(|effect| !matches!(effect, Effect::Cut { .. }));
+    is_found_out_in(
+        &canaries(),
+        spare,
+        "I9: withdrawn, but requests run on the canary",
+    );
+}
+
+#[test]
+fn a_hold_that_leaves_a_release_beside_alone_is_found_out() {
+    let scope = Scope {
+        canaries: &[],
+        ..previews()
+    };
+    let spare: Mischief = |effects| {
+        let holds = |effect: &Effect| matches!(effect, Effect::Hold { .. });
+        if effects.iter().any(holds) {
+            effects.retain(|effect| !matches!(effect, Effect::Split { .. }));
+        }
+    };
+    is_found_out_in(
+        &scope,
+        spare,
+        "a gate was closed before its table was replaced",
     );
 }

@@ -365,6 +365,7 @@ fn event(happens: &Happens, believed: &Believed) -> Event {
             let ask = match strategy {
                 Takeover::Overlap => cast::overlap(&operation, release),
                 Takeover::Hold => cast::holding(&operation, release),
+                Takeover::Canary => unreachable!("not yet"),
             };
             Event::Promote(swap_core::Promote {
                 instances: if *by_id { Vec::new() } else { ask.instances },

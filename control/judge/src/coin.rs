@@ -25,6 +25,9 @@
 use crate::bets::Bets;
 use crate::factorial::ln_falling;
 
+/// More bits are in no memory. Logarithms of their factorials are exact enough.
+const SLOTS_MAX: u64 = 1 << 40;
+
 /// Bets against "the canary's units fail no more often".
 #[derive(Clone, Debug)]
 pub(crate) struct Coin {
@@ -53,6 +56,7 @@ impl Coin {
                 .bets
                 .reaches(need + equal, [canary as f64, control as f64]);
         };
+        let slots = slots.min(SLOTS_MAX);
         let (canary, control) = (canary.min(slots), control.min(slots));
         let seen = [canary as f64, control as f64];
         let equal = self.of_clients(canary, control, slots);
@@ -71,7 +75,7 @@ impl Coin {
     fn of_clients(&self, canary: u64, control: u64, slots: u64) -> f64 {
         if (self.canary - 0.5).abs() < 1e-12 {
             return ln_falling(slots, canary) + ln_falling(slots, control)
-                - ln_falling(slots.saturating_mul(2), canary + control);
+                - ln_falling(2 * slots, canary + control);
         }
         let control_most = most(1.0 - self.canary, canary, slots);
         canary as f64 * self.most(control, slots).ln() + control as f64 * control_most.ln()
@@ -91,6 +95,8 @@ fn most(arm: f64, other: u64, slots: u64) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
 
     impl Coin {
@@ -112,17 +118,18 @@ mod tests {
     /// The mean stake of all paths of so many bits, each with its probability under equal releases.
     fn mean(weight: f64, slots: u64, bits: u64) -> f64 {
         let coin = Coin::new(weight);
-        let mut paths = vec![((0_u64, 0_u64), 1.0)];
+        let mut paths = BTreeMap::from([((0_u64, 0_u64), 1.0)]);
         for _ in 0..bits {
-            let mut longer = Vec::new();
+            let mut longer = BTreeMap::new();
             for ((c, s), chance) in paths {
                 let free = weight * (slots - c) as f64;
                 let next = free / (free + (1.0 - weight) * (slots - s) as f64);
-                longer.push(((c + 1, s), chance * next));
-                longer.push(((c, s + 1), chance * (1.0 - next)));
+                for (path, part) in [((c + 1, s), next), ((c, s + 1), 1.0 - next)] {
+                    *longer.entry(path).or_insert(0.0) += chance * part;
+                }
             }
+            longer.retain(|(c, s), _| *c <= slots && *s <= slots);
             paths = longer;
-            paths.retain(|((c, s), chance)| *c <= slots && *s <= slots && *chance > 0.0);
         }
         let stakes = paths.iter();
         stakes

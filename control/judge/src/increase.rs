@@ -12,20 +12,20 @@
 //! clients has a mean of at most `(1 + l (mean increase - d))^n`. That it holds at the worst of all moments needs in addition
 //! that the increase is below `d` all along, not only in the end.
 //!
-//! **Bitmaps.** Several clients may share a bit. With `o` of the bits set, a bit stands for `n = -ln(1 - o) / o` clients in the mean,
-//! (linear counting, Whang et al. 1990) and an increase of `d` for clients is one of at most `n d` for bits: that much is allowed.
-//! An increase for bits is at least that for clients times the slope at which bits fail as clients do, `n (1 - e)`, if `e` of all
-//! bits have failed: the bound is divided by it. As bits run out, the arm that has more free ones gets more of the next, which
-//! draws the sum of `Z` to its middle: it spreads less than with fresh coins.
+//! **What is tolerated** is said of requests. If `d` of them more may fail, at most `d r` clients more meet a failure, where a client
+//! makes `r` requests in the mean: so much is allowed then. The same holds for bits that several clients share, and is how a
+//! bitmap that fills up ends in silence.
+//!
+//! **Bitmaps and the bound.** With `o` of all bits set, a bit stands for `n = -ln(1 - o) / o` clients in the mean (linear counting, Whang et
+//! al. 1990). An increase for bits is at least that for clients times the slope at which bits fail as clients do, `n (1 - e)`, if `e`
+//! of all bits have failed: where that is below one, the bound is divided by it. As bits run out, the arm that has more free
+//! ones gets more of the next, which draws the sum of `Z` to its middle: it spreads less than with fresh coins.
 
 use crate::Arm;
 use crate::bets::Bets;
 
 /// Halvings of [-1, 1] until the bound is exact to a billionth.
 const HALVINGS: usize = 31;
-
-/// Fuller bitmaps do not tell how many clients there are.
-const OCCUPIED_MAX: f64 = 0.95;
 
 /// A unit's `Z`, so scaled that none is above one.
 #[derive(Clone, Copy, Debug)]
@@ -67,7 +67,7 @@ impl Scale {
         })
     }
 
-    /// True, if the stakes against "the canary fails at most this much more often" have become `e^need`.
+    /// True, if the stakes against "at most this much more of the canary's requests fail" have become `e^need`.
     pub(crate) fn reaches(
         self,
         need: f64,
@@ -75,7 +75,7 @@ impl Scale {
         arms: [&Arm; 2],
         slots: Option<u64>,
     ) -> bool {
-        let most = arms.map(|arm| Crowd::of(arm, slots).clients_max);
+        let most = arms.map(|arm| slots.map_or(1.0, |_| requests_each(arm)));
         let allowed = (increase * most[0].max(most[1])).min(1.0);
         self.above(allowed).reaches(need, kinds(arms))
     }
@@ -93,7 +93,7 @@ impl Scale {
                 low = middle;
             }
         }
-        let slopes = arms.map(|arm| Crowd::of(arm, slots).slope);
+        let slopes = arms.map(|arm| slope(arm, slots));
         (high / slopes[0].min(slopes[1]).min(1.0)).clamp(0.0, 1.0)
     }
 }
@@ -104,36 +104,22 @@ fn kinds(arms: [&Arm; 2]) -> [f64; 3] {
     [canary, control, all - canary - control]
 }
 
-/// What bits say of clients.
-struct Crowd {
-    /// How many clients a bit stands for, 1 if units are requests: infinity where linear counting gets too rough to tell.
-    clients_max: f64,
-    /// How fast the part of bits that have failed grows with the part of clients that have.
-    slope: f64,
+/// How many requests each unit has made in the mean.
+fn requests_each(arm: &Arm) -> f64 {
+    (arm.requests as f64 / arm.units.max(1) as f64).max(1.0)
 }
 
-impl Crowd {
-    fn of(arm: &Arm, slots: Option<u64>) -> Self {
-        let Some(slots) = slots.filter(|_| arm.units > 0) else {
-            return Self {
-                clients_max: 1.0,
-                slope: 1.0,
-            };
-        };
-        let slots = slots.max(1) as f64;
-        let occupied = (arm.units as f64 / slots).min(1.0);
-        let failed = (arm.erred as f64 / slots).min(occupied);
-        // Full bitmaps stand for many, not for infinitely many: too few make the slope too small, which is on the safe side.
-        let clients = (-(1.0 - occupied).max(0.5 / slots).ln() / occupied).max(1.0);
-        Self {
-            clients_max: if occupied > OCCUPIED_MAX {
-                f64::INFINITY
-            } else {
-                clients
-            },
-            slope: (clients * (1.0 - failed)).max(1e-9),
-        }
-    }
+/// How fast the part of bits that have failed grows with the part of clients that have; 1 if units are requests.
+fn slope(arm: &Arm, slots: Option<u64>) -> f64 {
+    let Some(slots) = slots.filter(|_| arm.units > 0) else {
+        return 1.0;
+    };
+    let slots = slots.max(1) as f64;
+    let occupied = (arm.units as f64 / slots).min(1.0);
+    let failed = (arm.erred as f64 / slots).min(occupied);
+    // Full bitmaps stand for many, not for infinitely many: too few make the slope too small, which is on the safe side.
+    let clients = (-(1.0 - occupied).max(0.5 / slots).ln() / occupied).max(1.0);
+    (clients * (1.0 - failed)).max(1e-9)
 }
 
 #[cfg(test)]
@@ -199,8 +185,18 @@ mod tests {
         let scale = Scale::new(0.5);
         let full = [&arm(1000, 1000), &arm(1000, 1000)];
         assert!((scale.smallest(5.0, full, Some(1000)) - 1.0).abs() < 1e-9);
-        let apart = [&arm(1000, 900), &arm(1000, 500)];
-        assert!(!scale.reaches(0.0, 0.01, apart, Some(1000)));
-        assert!(!scale.reaches(0.0, 1e-12, apart, Some(1000)));
+    }
+
+    #[test]
+    fn what_requests_may_fail_more_clients_may_fail_as_often_as_they_come() {
+        let scale = Scale::new(0.5);
+        let clients = |failed| Arm {
+            requests: 10_000,
+            ..arm(1000, failed)
+        };
+        let arms = [&clients(100), &clients(20)];
+        assert!(!scale.reaches(5.0, 0.01, arms, Some(1 << 16)));
+        assert!(scale.reaches(5.0, 0.001, arms, Some(1 << 16)));
+        assert!(scale.reaches(5.0, 0.01, arms, None));
     }
 }

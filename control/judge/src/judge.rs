@@ -220,9 +220,10 @@ impl Judge {
         let limit = self.rules.min_effect + self.rules.max_error_increase;
         (smallest > limit).then(|| {
             format!(
-                "not enough traffic: {}; an increase of less than {} would not have been seen, and {} are asked for",
+                "not enough traffic: {}; an increase of less than {}{} would not have been seen, and {} are asked for",
                 self.told(look),
                 points(smallest),
+                self.of_whom(look),
                 points(limit)
             )
         })
@@ -230,10 +231,20 @@ impl Judge {
 
     fn passed(&self, look: &Look, smallest: f64) -> String {
         format!(
-            "no worse: {}; an increase of {} would have been seen",
+            "no worse: {}; an increase of {}{} would have been seen",
             self.told(look),
-            points(smallest)
+            points(smallest),
+            self.of_whom(look)
         )
+    }
+
+    /// Clients who meet an error are not as many as errors.
+    fn of_whom(&self, look: &Look) -> &'static str {
+        if self.last.is_none() && look.slots.is_some() {
+            " of clients"
+        } else {
+            ""
+        }
     }
 
     fn told(&self, look: &Look) -> String {

@@ -12,7 +12,7 @@ pub struct Rules {
     pub min_requests: u64,
     /// Absolute. A pass must have been able to see an increase of this much beyond `max_error_increase`.
     pub min_effect: f64,
-    /// Absolute, from 0 to 1: an increase of the error rate up to this counts as the same.
+    /// Absolute, from 0 to 1: an increase of the error rate of requests up to this counts as the same.
     pub max_error_increase: f64,
     /// A ratio, at least 1: a median or p99 of up to so many times the control's counts as the same.
     pub max_latency_increase: f64,

@@ -37,7 +37,8 @@ pub struct Ruling {
     pub why: String,
     /// By what it failed.
     pub by: Option<Test>,
-    /// The smallest increase of the error rate, absolute, that would have been seen (at confidence `1 - alpha`). None with a `Fail`.
+    /// The smallest increase of the part of units that fail, absolute, that would have been seen (at confidence `1 - alpha`):
+    /// of requests, or of clients. None with a `Fail`.
     pub smallest: Option<f64>,
 }
 

@@ -3,6 +3,8 @@
 //! Sixteen buckets for each power of two of microseconds, so none is wider than a sixteenth of its bound (6.25 %).
 //! Below 64 µs is one bucket, from 134 s on another. The data plane keeps its counters in the same layout.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 /// Sixteen parts of each power of two.
@@ -46,7 +48,7 @@ pub const fn bound(bucket: usize) -> u64 {
 }
 
 /// Times, counted by [`bucket`]. Written down, it is a row of `[bucket, count]` without the empty ones.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "Vec<(usize, u64)>", into = "Vec<(usize, u64)>")]
 pub struct Times {
     counts: Box<[u64; BUCKETS]>,
@@ -61,9 +63,10 @@ impl Times {
 
     /// Counts a bucket so many times more. A bucket that does not exist is the last one.
     pub fn add(&mut self, bucket: usize, count: u64) {
-        let kept = &mut self.counts[bucket.min(BUCKETS - 1)];
-        *kept = kept.saturating_add(count);
-        self.total = self.total.saturating_add(count);
+        // So no sum of some of them is ever too large.
+        let count = count.min(u64::MAX - self.total);
+        self.counts[bucket.min(BUCKETS - 1)] += count;
+        self.total += count;
     }
 
     /// How many there are.
@@ -90,11 +93,20 @@ impl Times {
     /// The bucket in which the quantile lies. None without times.
     pub(crate) fn bucket_of(&self, part: f64) -> Option<usize> {
         let rank = ((part * self.total as f64).ceil() as u64).clamp(1, self.total.max(1));
-        let mut below = 0_u64;
-        self.counts.iter().position(|count| {
-            below = below.saturating_add(*count);
-            below >= rank
-        })
+        let mut below = 0;
+        // One power of two after the other, then the parts of the one that has it.
+        for (octave, counts) in self.counts.chunks(1 << PARTS_BITS).enumerate() {
+            let inside: u64 = counts.iter().sum();
+            if below + inside >= rank {
+                let part = counts.iter().position(|count| {
+                    below += count;
+                    below >= rank
+                });
+                return part.map(|part| (octave << PARTS_BITS) + part);
+            }
+            below += inside;
+        }
+        None
     }
 }
 
@@ -104,6 +116,15 @@ impl Default for Times {
             counts: Box::new([0; BUCKETS]),
             total: 0,
         }
+    }
+}
+
+impl fmt::Debug for Times {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let all = self.counts.iter().enumerate();
+        f.debug_map()
+            .entries(all.filter(|(_, count)| **count > 0))
+            .finish()
     }
 }
 

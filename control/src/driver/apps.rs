@@ -6,6 +6,7 @@ use swap_core::{App, AppName, Ending, Generation, Limits, Outcome, Running, Save
 
 use super::Driver;
 use super::kept::Kept;
+use super::rollouts::{Rollout, rules};
 use crate::failpoint;
 use crate::journal::{Lasting, Origin, Past, Record};
 use crate::receipt::{Baseline, receipt};
@@ -83,16 +84,26 @@ impl Driver {
             saved,
             live_since,
             passed,
+            control,
             receipts,
         } = past;
         let step = App::restore(saved, limits(&config), self.now());
+        let rollout = step.app.rollout();
+        let rules = rules(&config.canary);
+        let rollout = rollout.map(|underway| Rollout::new(&underway, rules, control));
         let kept = Kept {
+            rollout,
             live_since: live_since.unwrap_or_else(wall_now),
             passed,
             receipts,
             ..Kept::new(step.app.clone(), config)
         };
         self.apps.insert(name.clone(), kept);
+        // A rollout goes on: its operation can be asked for, and will have a receipt.
+        if let Some(running) = step.app.running() {
+            let baseline = Baseline::now(self.plane.traffic(name));
+            self.begin(name, &running.operation, baseline);
+        }
         step
     }
 
@@ -103,8 +114,10 @@ impl Driver {
             saved: kept.app.saved(),
             live_since: Some(kept.live_since.clone()),
             passed: kept.passed.clone(),
+            control: None,
             receipts: kept.receipts.clone(),
         };
+        past.saved.rollout = None;
         if let Some(running) = past.saved.running.take() {
             let receipt = self.interrupted(&name, &kept, &running);
             note_end(&mut past.saved, &running);
@@ -113,6 +126,7 @@ impl Driver {
                 saved: past.saved.clone(),
                 live_since: past.live_since.clone(),
                 passed: past.passed.clone(),
+                control: None,
             };
             let mut receipts = kept.unwritten;
             receipts.push(receipt.clone());
@@ -148,7 +162,9 @@ impl Driver {
             hold: None,
             drain: None,
         };
-        receipt(name, &ending, baseline, &traffic)
+        let judge = kept.rollout.as_ref();
+        let judge = judge.map(|rollout| rollout.judged(&ending));
+        receipt(name, &ending, baseline, &traffic, judge)
     }
 
     /// Tells everybody that an operation has ended.

@@ -44,6 +44,11 @@ pub(crate) fn text(receipt: &Receipt) -> String {
             ),
         );
     }
+    if let Some(judged) = &receipt.judge {
+        for (name, words) in super::canary::judged(judged) {
+            line(name, words);
+        }
+    }
     text.push_str(&headline(receipt));
     text
 }

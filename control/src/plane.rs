@@ -3,6 +3,8 @@
 //! Everything here returns at once and cannot fail: what can fail is journalled before. What takes time is reported
 //! back as a [`Signal`].
 
+mod mishaps;
+
 use std::io;
 use std::pin::Pin;
 
@@ -12,6 +14,8 @@ use swap_core::{
 use swap_judge::Arm;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
+
+pub use mishaps::{Mishaps, Teller, mishaps};
 
 use crate::wire::Shed;
 

@@ -117,7 +117,10 @@ async fn serve(
     // Not while another process does.
     let accepting = Accepting::new(heir.is_none());
     let workers = Workers::new(&listeners, connections, &access_log, &accepting);
-    let (workers, observed) = workers.map_err(|error| internal("the listeners", error))?;
+    let workers = workers.map_err(|error| internal("the listeners", error))?;
+    let (workers, observed, mishaps) = workers;
+    // Nobody reads them yet.
+    drop(mishaps);
     let plane = workers.plane.clone();
     let (upgrade, upgrades) = succession::hook();
     let mut options = options(

@@ -71,6 +71,8 @@ pub(crate) enum Follows {
 pub(crate) struct Forward<'a> {
     pub(crate) conn: &'a Rc<Conn>,
     pub(crate) lease: Lease,
+    /// The client came over TLS.
+    pub(crate) secure: bool,
     /// If one was asked for.
     pub(crate) websocket: Option<Websocket>,
 }
@@ -87,6 +89,7 @@ impl Forward<'_> {
         let mut last = Loss::ConnectRefused;
         let mut full = 0;
         while let Some(instance) = self.lease.choose(&tried, clock::lately()) {
+            account.tries(instance);
             let began = clock::lately();
             let mut checkout = match self.checkout(exchange, instance).await {
                 Ok(checkout) => checkout,
@@ -98,6 +101,7 @@ impl Forward<'_> {
                 }
                 Err(error) => {
                     last = self.not_connected(instance, &error);
+                    account.stumbled(last);
                     tried.push(instance);
                     continue;
                 }
@@ -136,9 +140,14 @@ impl Forward<'_> {
                     Some(head)
                         if exchange.sent == 0 && !error.is_parse() && account.spend_retry() =>
                     {
-                        account.retried();
+                        last = failure(&error);
+                        account.retried(last);
                         exchange.head = head;
                         exchange.sent += 1;
+                        if self.lease.is_beside() {
+                            // The live release has not failed it yet.
+                            break;
+                        }
                     }
                     // Failed twice: it may go back to the door, but only if there is nobody to connect to.
                     Some(head)
@@ -340,6 +349,7 @@ impl Forward<'_> {
         account: &mut Account,
     ) -> Forwarded {
         self.name_release(&mut head.headers);
+        self.name_client(&mut head.headers, account);
         account.answered(&self.lease, head.status);
         Forwarded::Answered(Answered { head, what_follows })
     }
@@ -347,6 +357,13 @@ impl Forward<'_> {
     fn name_release(&self, fields: &mut HeaderMap) {
         if let Some(name) = &self.app().settings.release_header {
             fields.insert(name, self.lease.release().header.clone());
+        }
+    }
+
+    /// A client that was drawn is to draw the same again.
+    fn name_client(&self, fields: &mut HeaderMap, account: &mut Account) {
+        if let Some(cookie) = account.who().cookie(self.secure) {
+            fields.append(header::SET_COOKIE, cookie);
         }
     }
 }

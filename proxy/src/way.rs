@@ -1,4 +1,4 @@
-//! The way of a request, told once: policy → route → door → pick → forward.
+//! The way of a request, told once: policy → route → door → draw → pick → forward.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -22,11 +22,14 @@ use crate::clock;
 use crate::connection::{Conn, Kept, Parked, Resumed};
 use crate::counters::Loss;
 use crate::door::{self, Entry, Ticket};
+use crate::draw::draw;
 use crate::exchange::Exchange;
 use crate::fields::Fields;
 use crate::forward::{Answered, Follows, Forward, Forwarded};
 use crate::lease::{Closed, Lease, pick};
 use crate::listen::Front;
+use crate::opt_in::{self, Wish};
+use crate::part::Part;
 use crate::policy::{self, Facts};
 use crate::route::route;
 use crate::table::App;
@@ -131,6 +134,8 @@ enum End {
     Own(Reason),
     /// The authority that issues certificates gets what it asks for (RFC 8555, 8.3).
     Proof(Bytes),
+    /// Whoever asks for the next release, or for it no more, has it.
+    Wish(Wish),
 }
 
 impl Traveller {
@@ -205,8 +210,16 @@ impl Traveller {
                 Entry::Open => {}
                 entry => return self.heed(entry),
             }
-            match pick(routed, worker.index, &exchange.head.method) {
-                Ok(Some(lease)) => return Step::Later(Box::pin(self.forward(lease))),
+            if let Some(wish) = opt_in::wish(routed.app(), &exchange.head) {
+                return self.end(End::Wish(wish));
+            }
+            let seat = draw(routed.app(), exchange, &mut self.account);
+            match pick(routed, seat.beside, worker.index, &exchange.head.method) {
+                Ok(Some(lease)) => {
+                    let part = Part::of(seat, &lease, exchange, *self.account.who());
+                    self.account.takes_part(part);
+                    return Step::Later(Box::pin(self.forward(lease)));
+                }
                 Ok(None) => return self.lose(Loss::ConnectRefused),
                 Err(Closed) => {}
             }
@@ -217,6 +230,7 @@ impl Traveller {
         let forward = Forward {
             conn: &self.conn,
             lease,
+            secure: self.is_secure(),
             websocket: Websocket::of(&mut self.exchange),
         };
         let forwarded = forward.run(&mut self.exchange, &mut self.account).await;
@@ -225,13 +239,21 @@ impl Traveller {
             Forwarded::Answered(answered) => self.end(End::App(answered)),
             Forwarded::Lost(loss) => self.lose(loss),
             Forwarded::Refused(refused) => self.end(End::Own(Reason::BadRequest(refused))),
-            Forwarded::Cut => self.end(End::Own(Reason::Cut)),
+            Forwarded::Cut => {
+                self.account.was_cut();
+                self.end(End::Own(Reason::Cut))
+            }
             Forwarded::Unreachable(loss) => self.turn_back(lease, loss),
         }
     }
 
     /// Nobody whom the lease stands for can be reached.
     fn turn_back(mut self: Box<Self>, lease: Lease, loss: Loss) -> Step {
+        self.account.fell_through(loss);
+        if lease.is_beside() {
+            drop(lease);
+            return self.route();
+        }
         let (app, gate) = (lease.app().clone(), lease.release().gate_id);
         drop(lease);
         if !app.settings.config.hold.when_down {
@@ -244,7 +266,7 @@ impl Traveller {
     /// Nobody behind the gate can be reached: back to the front of the queue, or on with a newer table.
     fn come_back(&mut self, app: &App, gate: GateId) -> Entry {
         let admitted = self.account.take_admitted();
-        let (entry, shut) = door::come_back(&app.door, admitted, gate.0, &self.exchange);
+        let (entry, shut) = door::come_back(&app.door, admitted, app.epoch, &self.exchange);
         if shut {
             tracing::warn!(app = %app.name, "the live release cannot be reached: requests are held");
             let signaller = &self.conn.worker.signaller;
@@ -328,7 +350,7 @@ impl Traveller {
         }
     }
 
-    fn lose(self: Box<Self>, loss: Loss) -> Step {
+    fn lose(mut self: Box<Self>, loss: Loss) -> Step {
         self.account.lost(loss);
         self.end(End::Own(Reason::Lost(loss)))
     }
@@ -349,6 +371,7 @@ impl Traveller {
     fn answer(self: Box<Self>, end: End) -> Response<AnswerBody> {
         match end {
             End::App(answered) => self.pass_on(answered),
+            End::Wish(wish) => self.grant(&wish),
             End::Own(reason) => {
                 let https = (reason == Reason::HttpsOnly).then(|| self.https());
                 let mut answer = own(&self.conn, self.account, self.exchange.wants_json, reason);
@@ -382,6 +405,16 @@ impl Traveller {
             }
         };
         Response::from_parts(head, body)
+    }
+
+    fn grant(mut self: Box<Self>, wish: &Wish) -> Response<AnswerBody> {
+        let answer = opt_in::grant(wish, self.is_secure());
+        self.account.told(answer.status());
+        answer.map(|content| AnswerBody::own(content, self.account, self.conn))
+    }
+
+    fn is_secure(&self) -> bool {
+        self.conn.front().tls.is_some() || self.exchange.origin.came_over_tls()
     }
 
     /// The same address under `https`, at its usual port.

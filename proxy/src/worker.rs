@@ -7,7 +7,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use holdfast_control::Accepting;
-use holdfast_control::plane::Signaller;
+use holdfast_control::plane::{Signaller, Teller};
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
@@ -38,6 +38,8 @@ pub(crate) struct Worker {
     pub(crate) pool: Rc<Pool>,
     pub(crate) book: Rc<Book>,
     pub(crate) signaller: Signaller,
+    /// Of what goes wrong on releases beside the live ones.
+    pub(crate) teller: Teller,
     pub(crate) memory: Rc<Memory>,
     pub(crate) waking: Arc<Waking>,
 }
@@ -48,6 +50,7 @@ impl Worker {
         published: &Published,
         access_log: AccessLog,
         signaller: Signaller,
+        teller: Teller,
     ) -> Rc<Self> {
         Rc::new(Self {
             index,
@@ -55,6 +58,7 @@ impl Worker {
             pool: Rc::default(),
             book: Rc::new(Book::new(access_log)),
             signaller,
+            teller,
             memory: Rc::default(),
             waking: Arc::default(),
         })
@@ -79,6 +83,7 @@ pub(crate) struct Start {
     pub(crate) permits: Arc<Semaphore>,
     pub(crate) access_log: AccessLog,
     pub(crate) signaller: Signaller,
+    pub(crate) teller: Teller,
     pub(crate) stop: Stop,
     pub(crate) accepting: Accepting,
     pub(crate) mail: mpsc::Receiver<Mail>,
@@ -116,12 +121,13 @@ async fn work(start: Start) {
         permits,
         access_log,
         signaller,
+        teller,
         stop,
         accepting,
         mail,
         up,
     } = start;
-    let worker = Worker::new(index, &published, access_log, signaller);
+    let worker = Worker::new(index, &published, access_log, signaller, teller);
     let house = House::new(worker, permits, accepting);
     let connections = house.connections.clone();
     for inlet in inlets {

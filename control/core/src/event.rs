@@ -11,6 +11,7 @@ use crate::{
 
 /// One thing that happened.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[allow(clippy::large_enum_variant, reason = "one at a time, and kept nowhere")]
 pub enum Event {
     /// `swapctl promote`.
     Promote(Promote),

@@ -15,6 +15,7 @@ pub(crate) const LIMITS: Limits = Limits {
     drain_held: Duration::from_secs(5),
     max_wait: Duration::from_secs(30),
     previews: false,
+    affinity: Duration::ZERO,
 };
 
 /// The same, and somebody may see a staged release beforehand.

@@ -23,6 +23,7 @@ mod experimenting;
 mod going_down;
 mod holding_by_command;
 mod holding_for_a_swap;
+mod keeping_warm;
 mod model;
 mod naming_operations;
 mod previewing;

@@ -21,13 +21,17 @@ fn durations() -> impl Strategy<Value = Duration> {
 }
 
 fn limits() -> impl Strategy<Value = Limits> {
-    let times = [(); 4].map(|()| durations());
-    (times, any::<bool>()).prop_map(|([boot, drain, drain_held, max_wait], previews)| Limits {
-        boot,
-        drain,
-        drain_held,
-        max_wait,
-        previews,
+    let times = [(); 5].map(|()| durations());
+    (times, any::<bool>()).prop_map(|(times, previews)| {
+        let [boot, drain, drain_held, max_wait, affinity] = times;
+        Limits {
+            boot,
+            drain,
+            drain_held,
+            max_wait,
+            previews,
+            affinity,
+        }
     })
 }
 

@@ -99,6 +99,9 @@ fn beside(split: &Split) -> String {
             slices => slices.join(", "),
         }
     );
+    if split.fallback.is_some() {
+        words += &format!("; what is not found {}", release(split.fallback));
+    }
     if split.preview.is_some() {
         words += &format!("; staff {}", release(split.preview));
     }

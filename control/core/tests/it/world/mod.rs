@@ -35,6 +35,7 @@ pub(crate) const LIMITS: Limits = Limits {
     drain_held: seconds(2),
     max_wait: seconds(4),
     previews: false,
+    affinity: Duration::ZERO,
 };
 
 /// A short time.

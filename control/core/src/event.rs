@@ -11,7 +11,10 @@ use crate::{
 
 /// One thing that happened.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-#[allow(clippy::large_enum_variant, reason = "one at a time, and kept nowhere")]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one at a time: it is told and gone"
+)]
 pub enum Event {
     /// `swapctl promote`.
     Promote(Promote),

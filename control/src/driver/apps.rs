@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use swap_core::{App, AppName, Ending, Generation, Limits, Outcome, Running, Saved, Step};
+use swap_core::{App, AppName, Ending, Event, Generation, Limits, Outcome, Running, Saved, Step};
 
 use super::Driver;
 use super::kept::Kept;
@@ -34,6 +34,8 @@ impl Driver {
                     kept.config = config;
                     self.apps.insert(name.clone(), kept);
                     self.ask_anew(&name);
+                    // The machine looks at its new limits.
+                    self.observe(&name, Event::DeadlinePassed).await;
                 }
                 None => fresh.push((name, config)),
             }

@@ -1,7 +1,7 @@
 //! One step of one app: what it changed is journalled together with the receipts of what it ended, then its effects are
 //! carried out.
 
-use swap_core::{App, AppName, Effect, Ending, Event, Step, step};
+use swap_core::{App, AppName, Effect, Ending, Event, Outcome, Step, Verdict, step};
 
 use super::Driver;
 use super::rollouts::Rollout;
@@ -98,8 +98,17 @@ impl Driver {
 
     /// What the judge said of an operation, if it was a canary.
     pub(super) fn judged(&self, name: &AppName, ending: &Ending) -> Option<Judged> {
-        let rollout = self.apps.get(name)?.rollout.as_ref()?;
-        (rollout.operation == ending.operation).then(|| rollout.judged(ending))
+        let rollout = self.apps.get(name)?.rollout.as_ref();
+        match rollout.filter(|rollout| rollout.operation == ending.operation) {
+            Some(rollout) => Some(rollout.judged(ending)),
+            // It was rolled back by the process before this one, which has taken its figures along.
+            None if ending.outcome == Outcome::RolledBack => Some(Judged {
+                verdict: Some(Verdict::Fail),
+                why: ending.why.clone(),
+                ..Judged::default()
+            }),
+            None => None,
+        }
     }
 
     /// Journals a step if it changed anything that lasts. Durable when this returns.

@@ -26,20 +26,28 @@ pub struct PromoteRequest {
     /// `--if-current`
     pub if_current: Option<ReleaseId>,
     /// With strategy canary: shares in per cent, growing; 100 is added.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub steps: Option<Vec<Percent>>,
     /// `--step-time`
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub step_time: Option<String>,
     /// `--watch`
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub watch: Option<String>,
     /// `--on-fail`
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub on_fail: Option<OnFail>,
     /// `--on-quiet`
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub on_quiet: Option<OnQuiet>,
     /// `PATH[=STATUS[~TEXT]]`
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub smoke: Vec<String>,
     /// A command of the shell each.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub gate_exec: Vec<String>,
     /// `URL|QUERY|< 0.01`
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub gate_prometheus: Vec<String>,
     /// `--reason`
     pub reason: Option<String>,

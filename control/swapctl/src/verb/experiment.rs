@@ -17,6 +17,9 @@ use crate::session::{Ended, Session};
 use crate::told;
 use crate::words::plain;
 
+const START_USAGE: &str =
+    "swapctl experiment start [OPTIONS] --arm <NAME=RELEASE:WEIGHT>... [APP] NAME";
+
 /// Divide clients among releases that are there, and compare them
 #[derive(Args, Debug)]
 pub(crate) struct Experiment {
@@ -31,8 +34,9 @@ enum Verb {
     Close(Close),
 }
 
-/// Begin one: staged releases, or the live one, each with a part of the clients
+/// Begin one between staged releases and the live one, each with a part of the clients
 #[derive(Args, Debug)]
+#[command(override_usage = START_USAGE)]
 struct Start {
     #[command(flatten)]
     named: Named,
@@ -50,6 +54,7 @@ struct Look {
 
 /// End one; everybody gets the live release again, or the winner
 #[derive(Args, Debug)]
+#[command(override_usage = "swapctl experiment close [OPTIONS] [APP] NAME")]
 struct Close {
     #[command(flatten)]
     named: Named,
@@ -61,8 +66,8 @@ struct Close {
 /// `[APP] NAME`: the app may be left out, the name may not.
 #[derive(Args, Debug)]
 struct Named {
-    /// The app, which may be left out where there is only one; and what the experiment is called
-    #[arg(value_names = ["APP", "NAME"], num_args = 1..=2, required = true)]
+    /// What the experiment is called; before it the app, which may be left out where there is only one
+    #[arg(value_name = "NAME", num_args = 1..=2, required = true)]
     words: Vec<String>,
 }
 

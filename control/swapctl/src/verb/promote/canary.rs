@@ -32,7 +32,7 @@ pub(super) struct Flags {
     #[arg(long, value_name = "CMD", help_heading = HEADING)]
     pub(super) gate_exec: Vec<String>,
     /// A query to a Prometheus whose every value has to keep within the bound
-    #[arg(long, value_name = "URL|QUERY|< 0.01", help_heading = HEADING)]
+    #[arg(long, value_name = "URL|QUERY|BOUND", help_heading = HEADING)]
     pub(super) gate_prometheus: Vec<String>,
 }
 

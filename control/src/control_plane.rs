@@ -160,7 +160,7 @@ impl ControlPlane {
             tokio::spawn(crate::mishaps::tell(mishaps, events.clone()));
         }
         let (mut driver, messages) = Driver::new(plane, journal, history, events.clone());
-        driver.configure(apps).await;
+        Box::pin(driver.configure(apps)).await;
         // The apps are published; only now can anybody ask for them.
         let socket = Arc::new(socket.listen()?);
         let standing = Standing::new(is_heir);

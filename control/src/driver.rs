@@ -112,7 +112,8 @@ impl Driver {
                 () = sleep_until(wake) => self.awake().await,
                 signal = signals.next() => self.observe_signal(signal).await,
                 message = messages.recv() => match message {
-                    Some(message) => self.take(message).await,
+                    // Boxed: it has room for whatever may be asked.
+                    Some(message) => Box::pin(self.take(message)).await,
                     None => return,
                 },
             }
@@ -154,7 +155,7 @@ impl Driver {
                 let _ = reply.send(());
             }
             Message::Configure(configs, reply) => {
-                self.configure(configs).await;
+                Box::pin(self.configure(configs)).await;
                 let _ = reply.send(());
             }
         }

@@ -121,7 +121,10 @@ mod tests {
         );
         let knows = |lines: &[_], client| cohorts().have(&fields(lines), client);
         assert!(knows(&[("x-staff", "a long secret")], far));
-        assert!(knows(&[("x-staff", "no"), ("x-staff", "a long secret")], far));
+        assert!(knows(
+            &[("x-staff", "no"), ("x-staff", "a long secret")],
+            far
+        ));
         assert!(knows(&[("cookie", "a=1; staff=another one")], far));
         assert!(knows(&[], near));
         for said in ["", "a long secre", "a long secrets", "A long secret"] {

@@ -15,10 +15,7 @@ pub(crate) fn find<'a>(fields: &'a HeaderMap, name: &str) -> impl Iterator<Item 
 }
 
 /// Takes the cookies with these names out, and nothing else.
-pub(crate) fn remove<'a>(
-    fields: &mut HeaderMap,
-    names: impl Iterator<Item = &'a str> + Clone,
-) {
+pub(crate) fn remove<'a>(fields: &mut HeaderMap, names: impl Iterator<Item = &'a str> + Clone) {
     let is_named = |pair: &[u8]| names.clone().any(|name| value_of(pair, name).is_some());
     let values = fields.get_all(header::COOKIE);
     let has_one = |value: &HeaderValue| pairs(value.as_bytes()).any(is_named);
@@ -50,8 +47,7 @@ pub(crate) fn take_back(name: &str, secure: bool) -> Option<HeaderValue> {
 
 fn given(name: &str, value: &str, max_age: u32, secure: bool) -> Option<HeaderValue> {
     let secure = if secure { "; Secure" } else { "" };
-    let text =
-        format!("{name}={value}; Path=/; HttpOnly; SameSite=Lax; Max-Age={max_age}{secure}");
+    let text = format!("{name}={value}; Path=/; HttpOnly; SameSite=Lax; Max-Age={max_age}{secure}");
     HeaderValue::try_from(text).ok()
 }
 

@@ -51,9 +51,11 @@ fn recognise(app: &App, exchange: &mut Exchange, who: &mut Who) {
     let fields = &mut exchange.head.headers;
     if *who == Who::Unknown {
         let client = exchange.origin.client;
-        *who = match cohorts.is_some_and(|cohorts| cohorts.have(fields, client)) {
-            true => Who::Member,
-            false => Who::Stranger,
+        let is_member = cohorts.is_some_and(|cohorts| cohorts.have(fields, client));
+        *who = if is_member {
+            Who::Member
+        } else {
+            Who::Stranger
         };
     }
     if let Some(cohorts) = cohorts {
@@ -116,7 +118,9 @@ mod tests {
     use super::*;
 
     fn fields(cookie: &str) -> HeaderMap {
-        [(header::COOKIE, HeaderValue::try_from(cookie).unwrap())].into_iter().collect()
+        [(header::COOKIE, HeaderValue::try_from(cookie).unwrap())]
+            .into_iter()
+            .collect()
     }
 
     #[test]
@@ -124,7 +128,13 @@ mod tests {
         for id in [0, 255, u64::MAX] {
             let who = Who::Unit { id, is_new: true };
             let given = who.cookie(false).unwrap();
-            let pair = given.to_str().unwrap().split(';').next().unwrap().to_owned();
+            let pair = given
+                .to_str()
+                .unwrap()
+                .split(';')
+                .next()
+                .unwrap()
+                .to_owned();
             assert_eq!(known(&fields(&format!("a=1; {pair}"))), Some(id));
             assert_eq!(Who::Unit { id, is_new: false }.cookie(true), None);
         }
@@ -132,8 +142,18 @@ mod tests {
 
     #[test]
     fn what_is_no_id_of_ours_is_as_good_as_none() {
-        for value in ["", "1", "+00000000000000f", "00000000000000fg", "000000000000000ff"] {
-            assert_eq!(known(&fields(&format!("holdfast_client={value}"))), None, "{value}");
+        for value in [
+            "",
+            "1",
+            "+00000000000000f",
+            "00000000000000fg",
+            "000000000000000ff",
+        ] {
+            assert_eq!(
+                known(&fields(&format!("holdfast_client={value}"))),
+                None,
+                "{value}"
+            );
         }
         let second = "holdfast_client=x; holdfast_client=00000000000000ff";
         assert_eq!(known(&fields(second)), Some(255));

@@ -55,7 +55,7 @@ mod policy;
 mod proxy_protocol;
 mod release;
 mod route;
-#[cfg(feature = "simulation")]
+#[cfg(any(test, feature = "simulation"))]
 #[doc(hidden)]
 pub mod simulating;
 mod split;

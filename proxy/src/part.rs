@@ -51,7 +51,12 @@ pub(crate) struct Ended {
 
 impl Part {
     /// None: nobody counts it, and nobody is told of it.
-    pub(crate) fn of(seat: Seat, lease: &Lease, exchange: &Exchange, who: Who) -> Option<Box<Self>> {
+    pub(crate) fn of(
+        seat: Seat,
+        lease: &Lease,
+        exchange: &Exchange,
+        who: Who,
+    ) -> Option<Box<Self>> {
         if seat == Seat::LIVE {
             return None;
         }
@@ -111,7 +116,10 @@ impl Story {
     pub(crate) fn mishap(&self, app: &App, part: &Part, ended: &Ended) -> Mishap {
         let arm = part.arm.zip(app.split.as_ref());
         let instance = part.instance.and_then(|at| self.release.instances.get(at));
-        let id = self.request_id.as_ref().map_or(&b""[..], HeaderValue::as_bytes);
+        let id = self
+            .request_id
+            .as_ref()
+            .map_or(&b""[..], HeaderValue::as_bytes);
         Mishap {
             app: app.name.clone(),
             arm: arm.and_then(|(arm, split)| split.tally.name(arm).cloned()),

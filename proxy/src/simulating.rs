@@ -1,6 +1,6 @@
 //! The data plane in one thread, for `simulation`: workers without listeners, whose clients are the other ends of socket
-//! pairs, on a runtime whose time stands still while anybody has something to do. Behind the feature `simulation`, in no
-//! build that is shipped.
+//! pairs, on a runtime whose time stands still while anybody has something to do. Behind the feature `simulation` and in
+//! unit tests, in no build that is shipped.
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -16,18 +16,21 @@ use holdfast_control::Accepting;
 use holdfast_control::plane::{DataPlane, Mishaps, Signals, mishaps, signals};
 use swap_core::AppName;
 use tokio::net::TcpStream;
-use tokio::runtime::{Handle, LocalOptions, LocalRuntime};
+use tokio::runtime::Handle;
+#[cfg(feature = "simulation")]
+use tokio::runtime::{LocalOptions, LocalRuntime};
 use tokio::sync::{Semaphore, mpsc};
 
 use crate::access_log::AccessLog;
-use crate::clock;
 use crate::connection;
 use crate::listen::{Accepted, Front};
 use crate::peer::Trusted;
 use crate::plane::Plane;
 use crate::stop::Stop;
 use crate::table::{Published, Settings, Table};
-use crate::worker::{self, House, Worker};
+use crate::worker::{House, Worker};
+#[cfg(feature = "simulation")]
+use crate::{clock, worker};
 
 /// Client connections at once.
 const CONNECTIONS_MAX: usize = 10_000;
@@ -39,6 +42,7 @@ const MAIL_MAX: usize = 64;
 /// # Errors
 ///
 /// If the system has no room for one.
+#[cfg(feature = "simulation")]
 pub fn runtime() -> io::Result<LocalRuntime> {
     // No runtime's time may begin before the clock's origin.
     clock::now();

@@ -120,7 +120,7 @@ impl Split {
 
 #[cfg(test)]
 mod tests {
-    use swap_core::{ArmName, Beside, GateId, Release, Share, Slice};
+    use swap_core::{Beside, GateId, Release, Share, Slice};
 
     use super::*;
     use crate::counters::PerWorker;
@@ -136,8 +136,8 @@ mod tests {
             instances: vec!["127.0.0.1:3002".parse().unwrap()],
         };
         let share = per_cent(share);
-        let slice = |arm, from, to, beside| Slice {
-            arm: ArmName::known(arm),
+        let slice = |arm: &str, from, to, beside| Slice {
+            arm: arm.parse().unwrap(),
             from,
             to,
             beside,
@@ -162,10 +162,22 @@ mod tests {
     fn split(said: swap_core::Split, before: Option<&Split>) -> Split {
         let live = |beside: &Beside| {
             let counters = Arc::new(PerWorker::new(1));
-            Arc::new(LiveRelease::new(beside.release.clone(), beside.gate, 1, counters))
+            Arc::new(LiveRelease::new(
+                beside.release.clone(),
+                beside.gate,
+                1,
+                counters,
+            ))
         };
         let releases = said.beside.iter().map(live).collect();
-        Split::new(said, releases, &Canary::default(), 1, before, Duration::ZERO)
+        Split::new(
+            said,
+            releases,
+            &Canary::default(),
+            1,
+            before,
+            Duration::ZERO,
+        )
     }
 
     #[test]
@@ -198,8 +210,14 @@ mod tests {
         let (mut canary, mut control) = (0_u32, 0_u32);
         for unit in 0..10_000 {
             match split.seat(unit) {
-                Seat { beside: Some(0), arm: Some(0) } => canary += 1,
-                Seat { beside: None, arm: Some(1) } => control += 1,
+                Seat {
+                    beside: Some(0),
+                    arm: Some(0),
+                } => canary += 1,
+                Seat {
+                    beside: None,
+                    arm: Some(1),
+                } => control += 1,
                 seat => assert_eq!(seat, Seat::LIVE),
             }
         }
@@ -227,7 +245,10 @@ mod tests {
         // What is under way still lands in the round that it began in.
         same.tally.count(0, 0, &counted);
         assert_eq!((requests(&first), requests(&next)), (2, 0));
-        let settings = Canary { sticky: Sticky::None, ..Canary::default() };
+        let settings = Canary {
+            sticky: Sticky::None,
+            ..Canary::default()
+        };
         let unknown = same.with_settings(&settings, 1, Duration::ZERO);
         assert_eq!(requests(&unknown), 0);
     }

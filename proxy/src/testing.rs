@@ -1,5 +1,10 @@
 //! What unit tests, fuzz targets and benches share.
 
+#[cfg(test)]
+mod splitting;
+#[cfg(test)]
+mod stage;
+
 use std::time::Duration;
 
 use holdfast_config::{App, Canary, Hold, Probe, ResumeRate, Timeouts, Upstream};

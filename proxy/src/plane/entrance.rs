@@ -62,9 +62,8 @@ impl Entrance {
     pub(super) fn with_settings(mut self, settings: &Arc<Settings>) -> Self {
         self.app.door.set_bounds(bounds(&settings.config.hold));
         let canary = &settings.config.canary;
-        let again = |split: &Arc<Split>| {
-            Arc::new(split.with_settings(canary, self.workers, clock::now()))
-        };
+        let again =
+            |split: &Arc<Split>| Arc::new(split.with_settings(canary, self.workers, clock::now()));
         let split = self.app.split.as_ref().map(again);
         self.change(|app| App {
             settings: settings.clone(),
@@ -102,7 +101,14 @@ impl Entrance {
             let canary = &self.app.settings.config.canary;
             let before = self.app.split.as_deref();
             let now = clock::now();
-            Arc::new(Split::new(said, releases, canary, self.workers, before, now))
+            Arc::new(Split::new(
+                said,
+                releases,
+                canary,
+                self.workers,
+                before,
+                now,
+            ))
         });
         let old = self.app.split.clone();
         self.change(|app| App { split, ..app });
@@ -169,7 +175,10 @@ impl Entrance {
     }
 
     fn becomes_live(&mut self, release: &ReleaseId) {
-        let at = self.series.iter().position(|known| known.release == *release);
+        let at = self
+            .series
+            .iter()
+            .position(|known| known.release == *release);
         if let Some(at) = at {
             let series = self.series.remove(at);
             self.series.push(Series {
@@ -274,5 +283,135 @@ impl Entrance {
                 })
                 .collect(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use swap_core::{Address, Beside};
+    use swap_gate::{Bounds, Rate};
+
+    use super::*;
+    use crate::table::Door;
+    use crate::testing::app_settings;
+
+    fn entrance() -> Entrance {
+        let config = app_settings();
+        let bounds = Bounds {
+            max_requests: 10,
+            max_bytes: 1000,
+            max_wait: Duration::from_secs(1),
+            max_per_client: 10,
+            rate: Rate::Auto,
+        };
+        let app = App {
+            name: "web".parse().unwrap(),
+            settings: Arc::new(Settings::open(&config).unwrap()),
+            door: Door::new(bounds, || {}),
+            live: None,
+            epoch: 0,
+            split: None,
+            counters: Arc::new(PerWorker::new(1)),
+        };
+        Entrance::new(app, 1)
+    }
+
+    fn release(id: &str) -> Release {
+        let instance: Address = "127.0.0.1:3001".parse().unwrap();
+        Release {
+            id: id.parse().unwrap(),
+            instances: vec![instance],
+        }
+    }
+
+    /// These beside the live one, behind these gates.
+    fn split(beside: &[(&str, u64)]) -> Option<swap_core::Split> {
+        let beside = beside.iter().map(|(id, gate)| Beside {
+            gate: GateId(*gate),
+            release: release(id),
+        });
+        Some(swap_core::Split {
+            key: "key".to_owned(),
+            round: 0,
+            beside: beside.collect(),
+            slices: Vec::new(),
+            preview: Some(0),
+            opt_in: false,
+        })
+    }
+
+    fn uid(entrance: &Entrance, gate: u64) -> Option<u64> {
+        entrance.find(GateId(gate)).map(|live| live.uid)
+    }
+
+    fn series(entrance: &Entrance) -> Vec<String> {
+        let survey = entrance.survey().releases;
+        let mut ids: Vec<_> = survey.iter().map(|(id, _)| id.to_string()).collect();
+        ids.sort();
+        ids
+    }
+
+    #[test]
+    fn who_stays_beside_is_who_it_was_and_who_leaves_drains() {
+        let mut entrance = entrance();
+        entrance.set_live(GateId(1), Some(release("one")));
+        entrance.set_split(split(&[("two", 2), ("three", 3)]));
+        let (two, three) = (uid(&entrance, 2), uid(&entrance, 3));
+        entrance.set_split(split(&[("three", 3), ("four", 4)]));
+        assert_eq!((uid(&entrance, 2), uid(&entrance, 3)), (two, three));
+        let draining = entrance.traffic().draining;
+        assert_eq!(draining.len(), 1);
+        assert_eq!(draining[0].0.id.as_str(), "two");
+        entrance.forget(two.unwrap());
+        assert_eq!(uid(&entrance, 2), None);
+    }
+
+    #[test]
+    fn who_becomes_the_live_one_is_who_it_was_and_is_there_once() {
+        let mut entrance = entrance();
+        entrance.set_live(GateId(1), Some(release("one")));
+        entrance.set_split(split(&[("two", 2)]));
+        let two = uid(&entrance, 2);
+        entrance.set_live(GateId(2), Some(release("two")));
+        assert!(entrance.app.split.is_some(), "it is left as it is");
+        assert_eq!(
+            entrance.all().count(),
+            2,
+            "and the one before, which drains"
+        );
+        entrance.set_split(None);
+        assert_eq!(uid(&entrance, 2), two);
+        let draining = entrance.traffic().draining;
+        assert_eq!(draining.len(), 1);
+        assert_eq!(draining[0].0.id.as_str(), "one");
+    }
+
+    #[test]
+    fn counters_are_there_for_the_live_release_the_one_before_those_beside_and_those_that_drain() {
+        let mut entrance = entrance();
+        entrance.set_live(GateId(1), Some(release("one")));
+        entrance.forget(uid(&entrance, 1).unwrap());
+        entrance.set_live(GateId(2), Some(release("two")));
+        entrance.forget(uid(&entrance, 1).unwrap());
+        entrance.set_split(split(&[("three", 3)]));
+        assert_eq!(series(&entrance), ["one", "three", "two"]);
+        let three = uid(&entrance, 3).unwrap();
+        entrance.set_split(None);
+        assert_eq!(series(&entrance), ["one", "three", "two"], "it drains");
+        entrance.forget(three);
+        assert_eq!(series(&entrance), ["one", "two"], "rolled back");
+        entrance.set_split(split(&[("four", 4)]));
+        entrance.set_live(GateId(4), Some(release("four")));
+        entrance.forget(uid(&entrance, 2).unwrap());
+        entrance.set_split(None);
+        assert_eq!(series(&entrance), ["four", "two"], "promoted");
+    }
+
+    #[test]
+    fn all_instances_that_may_be_asked_are_marked() {
+        let mut entrance = entrance();
+        entrance.set_live(GateId(1), Some(release("one")));
+        entrance.set_split(split(&[("two", 2)]));
+        assert_eq!(entrance.instances().count(), 2);
     }
 }

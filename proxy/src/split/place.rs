@@ -79,7 +79,10 @@ mod tests {
         };
         [
             ("in a row", (0..CLIENTS).collect()),
-            ("addresses", (0..CLIENTS).map(|n| unit_of(bits(address(n)))).collect()),
+            (
+                "addresses",
+                (0..CLIENTS).map(|n| unit_of(bits(address(n)))).collect(),
+            ),
             ("cookies", (0..CLIENTS).map(|_| dice.u64(..)).collect()),
         ]
     }
@@ -99,7 +102,10 @@ mod tests {
 
     #[test]
     fn two_keys_have_nothing_to_do_with_each_other_nor_with_slots() {
-        let (one, other) = (Key::of("01KAQ0000000000000000000A1"), Key::of("01KAQ0000000000000000000A2"));
+        let (one, other) = (
+            Key::of("01KAQ0000000000000000000A1"),
+            Key::of("01KAQ0000000000000000000A2"),
+        );
         let tenth = |key: Key, unit| key.place(unit) as usize / 100_000;
         for (kind, units) in kinds() {
             let (mut keys, mut slots) = ([0; 100], [0; 80]);

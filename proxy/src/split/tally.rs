@@ -68,7 +68,10 @@ impl Tally {
         mut arms: impl Iterator<Item = ArmName>,
         sticky: Sticky,
     ) -> bool {
-        let same_arms = self.arms.iter().all(|arm| arms.next().as_ref() == Some(arm));
+        let same_arms = self
+            .arms
+            .iter()
+            .all(|arm| arms.next().as_ref() == Some(arm));
         same_arms
             && arms.next().is_none()
             && self.key == key
@@ -205,8 +208,15 @@ mod tests {
     const WARM: Duration = Duration::from_secs(6);
 
     fn tally(sticky: Sticky) -> Tally {
-        let arms = ["canary", "control"].map(ArmName::known);
-        Tally::new(("key", 1), arms.into_iter(), sticky, STEP_TIME, 2, Duration::ZERO)
+        let arms = ["canary", "control"].map(|name| name.parse::<ArmName>().unwrap());
+        Tally::new(
+            ("key", 1),
+            arms.into_iter(),
+            sticky,
+            STEP_TIME,
+            2,
+            Duration::ZERO,
+        )
     }
 
     fn counted(unit: u64, erred: bool) -> Counted {
@@ -233,7 +243,11 @@ mod tests {
         let canary = arm(&tally, 0);
         assert_eq!((canary.requests, canary.errors), (6, 2));
         assert_eq!((canary.units, canary.erred), (2, 1));
-        assert_eq!(canary.times.total(), 4, "the first one of each, in each worker");
+        assert_eq!(
+            canary.times.total(),
+            4,
+            "the first one of each, in each worker"
+        );
         assert_eq!(arm(&tally, 1), Arm::default());
         assert_eq!(tally.arms().slots, Some(65_536));
     }
@@ -260,13 +274,17 @@ mod tests {
         tally.count(0, 0, &counted(9, false));
         let canary = arm(&tally, 0);
         assert_eq!(canary.units, 1);
-        assert_eq!(canary.times.counts()[bucket(9_000)], 1, "its first one since");
+        assert_eq!(
+            canary.times.counts()[bucket(9_000)],
+            1,
+            "its first one since"
+        );
     }
 
     #[test]
     fn the_warm_up_is_a_tenth_of_the_step_and_ten_seconds_at_most() {
         let warm_from = |step_s| {
-            let arms = [ArmName::known("canary")].into_iter();
+            let arms = ["canary".parse().unwrap()].into_iter();
             let step = Duration::from_secs(step_s);
             let now = Duration::from_secs(100);
             Tally::new(("", 0), arms, Sticky::None, step, 1, now).warm_from
@@ -287,7 +305,7 @@ mod tests {
     fn it_goes_on_only_under_the_same_names() {
         let tally = tally(Sticky::Cookie);
         let arms = |names: &[&'static str]| {
-            let arms: Vec<_> = names.iter().map(|name| ArmName::known(name)).collect();
+            let arms: Vec<_> = names.iter().map(|name| name.parse().unwrap()).collect();
             arms.into_iter()
         };
         let both = ["canary", "control"];
@@ -295,8 +313,15 @@ mod tests {
         assert!(!tally.goes_on(("key", 2), arms(&both), Sticky::Cookie));
         assert!(!tally.goes_on(("other", 1), arms(&both), Sticky::Cookie));
         assert!(!tally.goes_on(("key", 1), arms(&both), Sticky::Client));
-        for other in [&["canary"][..], &["control", "canary"], &["canary", "control", "x"]] {
-            assert!(!tally.goes_on(("key", 1), arms(other), Sticky::Cookie), "{other:?}");
+        for other in [
+            &["canary"][..],
+            &["control", "canary"],
+            &["canary", "control", "x"],
+        ] {
+            assert!(
+                !tally.goes_on(("key", 1), arms(other), Sticky::Cookie),
+                "{other:?}"
+            );
         }
     }
 }

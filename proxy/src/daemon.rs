@@ -119,8 +119,6 @@ async fn serve(
     let workers = Workers::new(&listeners, connections, &access_log, &accepting);
     let workers = workers.map_err(|error| internal("the listeners", error))?;
     let (workers, observed, mishaps) = workers;
-    // Nobody reads them yet.
-    drop(mishaps);
     let plane = workers.plane.clone();
     let (upgrade, upgrades) = succession::hook();
     let mut options = options(
@@ -133,6 +131,7 @@ async fn serve(
     )?;
     options.inherited = heir.as_mut().and_then(|heir| heir.belongings.take());
     let control = ControlPlane::open(options).map_err(usage)?;
+    let control = control.telling(mishaps);
     let upkeep = acme::open(
         &settings,
         &state_dir(&settings)?,

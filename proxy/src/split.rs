@@ -156,6 +156,7 @@ mod tests {
             slices,
             preview: Some(0),
             opt_in: true,
+            fallback: None,
         }
     }
 

@@ -49,6 +49,7 @@ pub(crate) struct Cli {
 }
 
 #[derive(Debug, Subcommand)]
+#[allow(clippy::large_enum_variant, reason = "one at a time, and only one")]
 pub(crate) enum Verb {
     Status(Status),
     Promote(Promote),

@@ -337,6 +337,7 @@ mod tests {
             slices: Vec::new(),
             preview: Some(0),
             opt_in: false,
+            fallback: None,
         })
     }
 

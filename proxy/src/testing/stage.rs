@@ -114,6 +114,7 @@ impl Scene {
             opt_in: !slices.is_empty(),
             slices,
             preview: Some(0),
+            fallback: None,
         }
     }
 

@@ -3,8 +3,8 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use holdfast_control::plane::{Connecting, DataPlane, Signal, Signaller, Signals, Traffic};
-use swap_core::{Address, AppName, Cause, GateId, Generation, Methods, Release};
+use holdfast_control::plane::{Arms, Connecting, DataPlane, Signal, Signaller, Signals, Traffic};
+use swap_core::{Address, AppName, Cause, GateId, Generation, Methods, Release, Split};
 
 use crate::book::Shared;
 use crate::releases::Releases;

@@ -299,7 +299,6 @@ fn previews() -> Scope {
     Scope {
         releases: &["b"],
         commands: &[true],
-        holds: &[Methods::WRITES],
         stages: true,
         previews: true,
         canaries: &[Canary::Judged],

@@ -11,6 +11,10 @@ use crate::{
 
 /// One thing that happened.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one at a time: it is told and gone"
+)]
 pub enum Event {
     /// `swapctl promote`.
     Promote(Promote),

@@ -2,15 +2,17 @@
 //! afterwards, without gates, doors, probes and deadlines.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use proptest::prelude::*;
 use proptest_state_machine::{ReferenceStateMachine, StateMachineTest, prop_state_machine};
 use swap_core::{
-    Answer, Event, Generation, Methods, Refusal, Running, Saved, Strategy as Takeover,
+    Answer, CanaryPlan, Event, Generation, Methods, Phase, Refusal, Running, Saved,
+    Strategy as Takeover, Verdict,
 };
 
 use crate::cast;
-use crate::world::{Action, PlaneDoor, World};
+use crate::world::{Action, Canary, PlaneDoor, World};
 
 const RELEASES: [&str; 3] = ["a", "b", "c"];
 
@@ -23,9 +25,13 @@ pub(crate) struct Believed {
     staged: BTreeSet<&'static str>,
     is_blocked: bool,
     is_held: bool,
+    /// Who is compared with the live release.
+    compared: Option<&'static str>,
     under_way: Option<UnderWay>,
     /// Operations so far; each has the number that it began with.
     operations: u32,
+    /// Experiments that somebody wanted so far.
+    experiments: u32,
     /// What the last command was told.
     told: Told,
 }
@@ -38,10 +44,19 @@ enum UnderWay {
     /// Not swapped yet.
     Swap {
         to: &'static str,
-        held: bool,
+        how: Takeover,
+    },
+    /// Everybody but a few still gets the old release; so many stages are behind it.
+    Canary {
+        to: &'static str,
+        stage: usize,
+        is_paused: bool,
     },
     Drain,
 }
+
+/// Two steps that take no time, and no watch.
+const STAGES: usize = 2;
 
 /// The kind of answer to the last command.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -78,6 +93,13 @@ pub(crate) enum Happens {
     Abort,
     Block,
     Unblock,
+    Pause,
+    Advance,
+    /// Half of the clients get another release, all the others the live one.
+    StartExperiment(&'static str),
+    CloseExperiment,
+    /// The judge says no, if it is asked at all.
+    SaysNo,
     /// All goes well, up to the swap, or to the end.
     GoesWell {
         to_the_end: bool,
@@ -93,7 +115,8 @@ fn releases() -> impl Strategy<Value = &'static str> {
 }
 
 fn promotes() -> impl Strategy<Value = Happens> {
-    let strategies = prop::sample::select(vec![Takeover::Overlap, Takeover::Hold]);
+    let strategies =
+        prop::sample::select(vec![Takeover::Overlap, Takeover::Hold, Takeover::Canary]);
     let current = prop::option::weighted(0.2, releases());
     (
         releases(),
@@ -139,7 +162,12 @@ impl ReferenceStateMachine for Believed {
             3 => Just(Happens::Rollback),
             2 => Just(Happens::Abort),
             1 => Just(Happens::Block),
-            2 => Just(Happens::Unblock),
+            3 => Just(Happens::Unblock),
+            2 => Just(Happens::Pause),
+            2 => Just(Happens::Advance),
+            2 => releases().prop_map(Happens::StartExperiment),
+            2 => Just(Happens::CloseExperiment),
+            3 => Just(Happens::SaysNo),
             8 => any::<bool>().prop_map(|to_the_end| Happens::GoesWell { to_the_end }),
             3 => Just(Happens::GoesBadly),
             1 => Just(Happens::Crash),
@@ -164,6 +192,9 @@ impl ReferenceStateMachine for Believed {
             | Happens::Rollback => {
                 state.told = state.begin(happens);
             }
+            Happens::Unstage(release) if state.is_in_experiment(release) => {
+                state.told = Told::Pointless;
+            }
             Happens::Unstage(release) => {
                 let known = state.staged.remove(release);
                 state.told = if known { Told::Done } else { Told::Pointless };
@@ -178,15 +209,14 @@ impl ReferenceStateMachine for Believed {
                 state.is_blocked = false;
                 state.told = Told::Done;
             }
+            Happens::Pause => state.told = state.pause(),
+            Happens::Advance => state.told = state.advance(),
+            Happens::StartExperiment(release) => state.told = state.compare(release),
+            Happens::CloseExperiment => state.told = state.end_comparison(),
+            Happens::SaysNo => state.is_judged_bad(),
             Happens::GoesWell { to_the_end } => state.goes_well(*to_the_end),
-            Happens::GoesBadly => {
-                state.is_held = false;
-                state.under_way = None;
-            }
-            Happens::Crash => {
-                state.generation += 1;
-                state.under_way = None;
-            }
+            Happens::GoesBadly => state.goes_badly(),
+            Happens::Crash => state.crash(),
         }
         state
     }
@@ -212,6 +242,9 @@ impl Believed {
                 self.previous.is_none().then_some(Told::Pointless)
             }
             _ if is_busy => Some(Told::Busy),
+            Happens::Stage(release) if self.is_in_experiment(release) => Some(Told::Pointless),
+            Happens::Stage(_) => None,
+            _ if self.compared.is_some() => Some(Told::Pointless),
             Happens::Promote {
                 release,
                 by_id: true,
@@ -234,21 +267,30 @@ impl Believed {
                 release, strategy, ..
             } => Some(UnderWay::Swap {
                 to: release,
-                held: *strategy == Takeover::Hold,
+                how: *strategy,
             }),
-            Happens::Rollback => self.previous.map(|to| UnderWay::Swap { to, held: false }),
+            Happens::Rollback => self.previous.map(|to| UnderWay::Swap {
+                to,
+                how: Takeover::Overlap,
+            }),
             Happens::Stage(release) => Some(UnderWay::Stage(release)),
             _ => Some(UnderWay::Hold),
         };
         match self.under_way {
-            Some(UnderWay::Swap { held: true, .. }) => {
-                self.generation += u64::from(self.live.is_some())
-            }
+            Some(UnderWay::Swap {
+                how: Takeover::Hold,
+                ..
+            }) => self.generation += u64::from(self.live.is_some()),
             Some(UnderWay::Hold) => {
                 self.generation += 1;
                 self.is_held = true;
             }
-            Some(UnderWay::Swap { held: false, .. } | UnderWay::Stage(_) | UnderWay::Drain)
+            Some(
+                UnderWay::Swap { .. }
+                | UnderWay::Canary { .. }
+                | UnderWay::Stage(_)
+                | UnderWay::Drain,
+            )
             | None => {}
         }
         Told::Begun
@@ -258,11 +300,98 @@ impl Believed {
         let was_held = std::mem::take(&mut self.is_held);
         match self.under_way {
             Some(UnderWay::Hold) => self.under_way = None,
-            Some(UnderWay::Swap { held: true, .. }) if !was_held && self.live.is_some() => {
-                return Told::Busy;
-            }
-            Some(UnderWay::Swap { .. } | UnderWay::Stage(_) | UnderWay::Drain) | None => {}
+            Some(UnderWay::Swap {
+                how: Takeover::Hold,
+                ..
+            }) if !was_held && self.live.is_some() => return Told::Busy,
+            Some(UnderWay::Canary {
+                to,
+                stage,
+                is_paused: true,
+            }) if !was_held => self.publish_canary(to, stage),
+            Some(
+                UnderWay::Swap { .. }
+                | UnderWay::Canary { .. }
+                | UnderWay::Stage(_)
+                | UnderWay::Drain,
+            )
+            | None => {}
         }
+        Told::Done
+    }
+
+    fn publish_canary(&mut self, to: &'static str, stage: usize) {
+        self.generation += 1;
+        self.under_way = Some(UnderWay::Canary {
+            to,
+            stage,
+            is_paused: false,
+        });
+    }
+
+    fn pause(&mut self) -> Told {
+        match &mut self.under_way {
+            Some(UnderWay::Canary { is_paused, .. }) if !*is_paused => {
+                *is_paused = true;
+                Told::Done
+            }
+            Some(_) | None => Told::Pointless,
+        }
+    }
+
+    fn advance(&mut self) -> Told {
+        let Some(UnderWay::Canary { to, stage, .. }) = self.under_way else {
+            return Told::Pointless;
+        };
+        if stage + 1 < STAGES {
+            self.publish_canary(to, stage + 1);
+        } else {
+            self.generation += 1; // nothing is beside it any more
+            self.swap(to);
+        }
+        Told::Done
+    }
+
+    fn is_judged_bad(&mut self) {
+        if let Some(UnderWay::Canary { .. }) = self.under_way {
+            self.is_blocked = true;
+            self.withdraw();
+        }
+    }
+
+    fn withdraw(&mut self) {
+        self.generation += 1;
+        self.under_way = None;
+    }
+
+    fn is_in_experiment(&self, release: &'static str) -> bool {
+        let is_arm = |other| other == release || self.live == Some(release);
+        self.compared.is_some_and(is_arm)
+    }
+
+    fn compare(&mut self, other: &'static str) -> Told {
+        self.experiments += 1;
+        if self.under_way.is_some() {
+            return Told::Busy;
+        }
+        let is_here = self.live == Some(other) || self.staged.contains(other);
+        if self.compared.is_some() || self.live.is_none() || !is_here {
+            return Told::Pointless;
+        }
+        self.compared = Some(other);
+        self.generation += 1;
+        Told::Done
+    }
+
+    fn end_comparison(&mut self) -> Told {
+        if self.compared.is_none() {
+            return Told::Pointless;
+        }
+        if self.under_way.is_some() {
+            return Told::Busy;
+        }
+        self.compared = None;
+        self.generation += 1;
         Told::Done
     }
 
@@ -270,6 +399,7 @@ impl Believed {
         match self.under_way {
             None | Some(UnderWay::Drain) => return Told::Pointless,
             Some(UnderWay::Hold) => self.is_held = false,
+            Some(UnderWay::Canary { .. }) => self.withdraw(),
             Some(UnderWay::Swap { .. } | UnderWay::Stage(_)) => {}
         }
         self.under_way = None;
@@ -277,19 +407,65 @@ impl Believed {
     }
 
     fn goes_well(&mut self, to_the_end: bool) {
-        match self.under_way.take() {
+        match self.under_way {
             Some(UnderWay::Stage(release)) => {
                 self.staged.insert(release);
+                self.under_way = None;
             }
-            Some(UnderWay::Swap { to, .. }) => {
-                self.generation += 1;
-                self.staged.remove(to);
-                self.previous = self.live.replace(to).or(self.previous);
-                self.is_held = false;
-                self.under_way = (!to_the_end).then_some(UnderWay::Drain);
+            Some(UnderWay::Swap {
+                to,
+                how: Takeover::Canary,
+            }) if self.live.is_some() => self.publish_canary(to, 0),
+            Some(UnderWay::Swap { to, .. }) => self.swap(to),
+            Some(UnderWay::Canary {
+                is_paused: false, ..
+            }) => {
+                self.advance();
             }
-            Some(UnderWay::Drain) => self.under_way = (!to_the_end).then_some(UnderWay::Drain),
-            Some(UnderWay::Hold) | None => {}
+            Some(UnderWay::Hold) => self.under_way = None,
+            Some(UnderWay::Canary { .. } | UnderWay::Drain) | None => {}
+        }
+        match self.under_way {
+            Some(UnderWay::Canary {
+                is_paused: false, ..
+            }) if to_the_end => self.goes_well(to_the_end),
+            Some(UnderWay::Drain) if to_the_end => self.under_way = None,
+            Some(_) | None => {}
+        }
+    }
+
+    fn swap(&mut self, to: &'static str) {
+        self.generation += 1;
+        self.staged.remove(to);
+        self.previous = self.live.replace(to).or(self.previous);
+        self.is_held = false;
+        self.under_way = Some(UnderWay::Drain);
+    }
+
+    /// Who waits for a person still does.
+    fn goes_badly(&mut self) {
+        self.is_held = false;
+        match self.under_way {
+            Some(UnderWay::Canary { is_paused, .. }) if is_paused => {}
+            Some(UnderWay::Canary { .. }) => self.withdraw(),
+            Some(_) | None => self.under_way = None,
+        }
+    }
+
+    /// What is beside the live release is published in a table of its own.
+    fn crash(&mut self) {
+        let is_canary = matches!(self.under_way, Some(UnderWay::Canary { .. }));
+        self.generation += 1 + u64::from(is_canary || self.compared.is_some());
+        if !is_canary {
+            self.under_way = None;
+        }
+    }
+
+    /// Whether a canary is paused; none without one.
+    fn canary(&self) -> Option<bool> {
+        match self.under_way {
+            Some(UnderWay::Canary { is_paused, .. }) => Some(is_paused),
+            Some(_) | None => None,
         }
     }
 }
@@ -321,6 +497,7 @@ impl StateMachineTest for Real {
         match happens {
             Happens::GoesWell { to_the_end } => real.goes_well(to_the_end),
             Happens::GoesBadly => real.goes_badly(),
+            Happens::SaysNo => real.judge_says(Verdict::Fail),
             Happens::Crash => real.act(&Action::Crash),
             command => real.tell(event(&command, believed)),
         }
@@ -346,6 +523,10 @@ impl StateMachineTest for Real {
         assert_eq!(app.blocked().is_some(), believed.is_blocked);
         assert_eq!(app.saved().hold.is_some(), believed.is_held);
         assert_eq!(app.running().is_some(), believed.under_way.is_some());
+        assert_eq!(app.experiment().is_some(), believed.compared.is_some());
+        let rollout = app.rollout();
+        let is_paused = rollout.map(|rollout| rollout.going.paused.is_some());
+        assert_eq!(is_paused, believed.canary());
     }
 }
 
@@ -365,7 +546,7 @@ fn event(happens: &Happens, believed: &Believed) -> Event {
             let ask = match strategy {
                 Takeover::Overlap => cast::overlap(&operation, release),
                 Takeover::Hold => cast::holding(&operation, release),
-                Takeover::Canary => unreachable!("not yet"),
+                Takeover::Canary => cast::canary(&operation, release, plan()),
             };
             Event::Promote(swap_core::Promote {
                 instances: if *by_id { Vec::new() } else { ask.instances },
@@ -383,9 +564,26 @@ fn event(happens: &Happens, believed: &Believed) -> Event {
         Happens::Abort => Event::Abort,
         Happens::Block => cast::block("because"),
         Happens::Unblock => Event::Unblock,
-        Happens::GoesWell { .. } | Happens::GoesBadly | Happens::Crash => {
+        Happens::Pause => cast::pause(),
+        Happens::Advance => cast::advance(),
+        Happens::StartExperiment(other) => {
+            let live = believed.live.unwrap_or("a");
+            let operation = format!("e{}", believed.experiments);
+            cast::experiment(&operation, &[("live", live, 50), ("other", other, 50)])
+        }
+        Happens::CloseExperiment => cast::close_experiment(&operation, None),
+        Happens::SaysNo | Happens::GoesWell { .. } | Happens::GoesBadly | Happens::Crash => {
             unreachable!("nobody says that")
         }
+    }
+}
+
+/// Whatever the judge says, the next stage's turn has come.
+fn plan() -> CanaryPlan {
+    CanaryPlan {
+        step_time: Duration::ZERO,
+        watch: Duration::ZERO,
+        ..Canary::Judged.plan()
     }
 }
 
@@ -422,6 +620,9 @@ impl Real {
         let app = &self.world.app;
         let swaps = |running: &Running| running.strategy.is_some() && !running.swapped;
         if app.running().is_some_and(swaps) && app.next().is_none() {
+            if app.phase() == Phase::Canary {
+                self.gates_empty();
+            }
             self.probes_pass();
             self.door_opens();
         }
@@ -432,10 +633,20 @@ impl Real {
         if self.world.command.is_some() {
             self.act(&Action::CommandEnds { ok: true });
         }
+        self.judge_says(Verdict::Pass);
         self.probes_pass();
         if to_the_end {
+            for _ in 0..STAGES {
+                self.judge_says(Verdict::Pass);
+            }
             self.gates_empty();
             self.door_opens();
+        }
+    }
+
+    fn judge_says(&mut self, verdict: Verdict) {
+        if self.world.app.rollout().is_some() {
+            self.act(&Action::Judged(verdict));
         }
     }
 

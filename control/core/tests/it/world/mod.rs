@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use swap_core::{
     Answer, App, Cause, Effect, Event, Limits, Methods, Moment, OnFail, OperationId, Outcome,
-    ProbeId, Release, RolloutStage, Saved, Strategy, Verdict, step,
+    Phase, ProbeId, Release, RolloutStage, Saved, Strategy, Verdict, step,
 };
 
 use crate::cast::{
@@ -298,6 +298,7 @@ impl World {
             live: self.app.live().cloned(),
             split: self.app.split().cloned(),
             refuted: self.refuted_by(event),
+            had_canary: self.app.phase() == Phase::Canary,
             swapped: self.app.running().is_some_and(|running| running.swapped),
             passed,
             journal_failed: false,

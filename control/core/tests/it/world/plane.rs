@@ -80,6 +80,7 @@ impl Plane {
         if let Some(live) = &live {
             self.open(gate, live)?;
         } else {
+            must(gate > self.last, "a gate was opened again")?;
             self.last = gate;
         }
         (self.gate, self.live) = (gate, live);

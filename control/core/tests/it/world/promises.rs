@@ -17,6 +17,8 @@ pub(super) struct Before {
     pub(super) split: Option<Split>,
     /// The canary that is rolled back, since somebody has just said no.
     pub(super) refuted: Option<OperationId>,
+    /// Whether a canary had a share, or gave it back.
+    pub(super) had_canary: bool,
     pub(super) swapped: bool,
     /// The round of probes that has just passed, and whose.
     pub(super) passed: Option<(ProbeId, Release)>,
@@ -30,6 +32,7 @@ impl Before {
             live,
             split,
             refuted: None,
+            had_canary: false,
             swapped: false,
             passed: None,
             journal_failed: false,
@@ -218,8 +221,7 @@ impl World {
 
     /// A canary that has come to nothing may be stopped when its promote returns.
     fn ended_on_the_canary(&self, ending: &Ending, before: &Before) -> Result<(), Broken> {
-        let is_canary = ending.strategy == Some(swap_core::Strategy::Canary) && !before.swapped;
-        let is_withdrawn = is_canary && ending.outcome != Outcome::Done;
+        let is_withdrawn = before.had_canary && ending.outcome != Outcome::Done;
         let is_known = !before.journal_failed && !before.restarted;
         must(
             !(is_withdrawn && is_known) || self.plane.ended(ending.to.as_ref()),

@@ -20,8 +20,8 @@ const STEPS: u32 = 4;
 const SAME: [f64; 4] = [0.0, 0.001, 0.02, 0.2];
 /// Those of the rollouts whose times are looked at: each is long enough for the p99.
 const LONG_STEPS: u32 = 2;
-/// Requests on the canary for each of Flagger's intervals: a minute at 3 rps.
-const INTERVAL: u64 = 200;
+/// Requests on the canary for each of Flagger's intervals: a minute at 1.7 rps.
+const INTERVAL: u64 = 100;
 
 fn main() {
     let given = |name: &str| std::env::var(name).ok().and_then(|text| text.parse().ok());

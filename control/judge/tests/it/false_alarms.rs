@@ -53,8 +53,10 @@ fn equal(errors: f64, crowd: Crowd, slots: Option<u64>) -> Kind {
 }
 
 fn judge() -> Judge {
+    // No ratio in which equal times could hide.
     let rules = Rules {
         alpha: ALPHA,
+        max_latency_increase: 1.0,
         ..Rules::default()
     };
     let place = Place {

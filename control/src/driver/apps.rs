@@ -35,7 +35,7 @@ impl Driver {
                     self.apps.insert(name.clone(), kept);
                     self.ask_anew(&name);
                     // The machine looks at its new limits.
-                    self.observe(&name, Event::DeadlinePassed).await;
+                    Box::pin(self.observe(&name, Event::DeadlinePassed)).await;
                 }
                 None => fresh.push((name, config)),
             }

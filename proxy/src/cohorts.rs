@@ -12,10 +12,13 @@ use crate::cookies;
 /// The cohorts of an app; there is at least one.
 #[derive(Debug)]
 pub(crate) struct Cohorts {
-    fields: Box<[(HeaderName, Box<[u8]>)]>,
-    cookies: Box<[(Box<str>, Box<[u8]>)]>,
+    fields: Box<[Secret<HeaderName>]>,
+    cookies: Box<[Secret<Box<str>>]>,
     clients: Box<[Network]>,
 }
+
+/// What it is called, and what it is.
+type Secret<Name> = (Name, Box<[u8]>);
 
 impl Cohorts {
     /// None: there are none.
@@ -43,11 +46,11 @@ impl Cohorts {
 
     /// Whether who sends these fields from there belongs to one.
     pub(crate) fn have(&self, fields: &HeaderMap, client: IpAddr) -> bool {
-        let by_field = |(name, secret): &(HeaderName, Box<[u8]>)| {
+        let by_field = |(name, secret): &Secret<HeaderName>| {
             let values = fields.get_all(name).into_iter();
             any(values.map(|value| same(value.as_bytes(), secret)))
         };
-        let by_cookie = |(name, secret): &(Box<str>, Box<[u8]>)| {
+        let by_cookie = |(name, secret): &Secret<Box<str>>| {
             any(cookies::find(fields, name).map(|value| same(value, secret)))
         };
         let known = any(self.fields.iter().map(by_field));

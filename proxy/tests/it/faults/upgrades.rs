@@ -14,7 +14,7 @@ use super::shim::{Call, Shim};
 use super::{Before, ToxicProxy, at, behind};
 use crate::app::App;
 use crate::client::{Client, until};
-use crate::daemon::{Daemon, OPEN_FILES};
+use crate::daemon::{Daemon, OPEN_FILES, is_gone};
 
 /// Clients who ask for something all the time, each on connections of its own.
 pub(super) struct Traffic {

@@ -378,21 +378,6 @@ fn everything_at_once_keeps_every_promise_in_every_state() {
     explore("everything", &scope, |_| {}).unwrap_or_else(|story| panic!("{story}"));
 }
 
-#[test]
-#[ignore = "takes minutes: cargo test --release -p swap-core --test it -- --ignored --nocapture"]
-fn canaries_beside_everything_keep_every_promise_in_every_state() {
-    let scope = Scope {
-        commands: &[true],
-        holds: &[Methods::WRITES],
-        stages: true,
-        previews: true,
-        experiments: true,
-        down: true,
-        ..canaries()
-    };
-    explore("canaries beside everything", &scope, |_| {}).unwrap_or_else(|story| panic!("{story}"));
-}
-
 /// A machine that wants this done is found out, and for this reason.
 #[track_caller]
 fn is_found_out(mischief: Mischief, reason: &str) {

@@ -92,7 +92,7 @@ impl Driver {
         let step = App::restore(saved, limits(&config), self.now());
         let rollout = step.app.rollout();
         let rules = rules(&config.canary);
-        let rollout = rollout.map(|underway| Rollout::new(&underway, rules, control));
+        let rollout = rollout.map(|underway| Box::new(Rollout::new(&underway, rules, control)));
         let kept = Kept {
             rollout,
             live_since: live_since.unwrap_or_else(wall_now),

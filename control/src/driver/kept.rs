@@ -29,7 +29,7 @@ pub(super) struct Kept {
     /// Releases that have passed their probe, so that its failures say something of them.
     pub(super) passed: BTreeSet<ReleaseId>,
     /// A canary, until the receipt of its operation is told.
-    pub(super) rollout: Option<Rollout>,
+    pub(super) rollout: Option<Box<Rollout>>,
     pub(super) rounds: BTreeMap<ProbeId, Round>,
     /// Looks at the instances of the live release and of those beside it; ends when they are replaced.
     pub(super) watches: JoinSet<()>,

@@ -190,10 +190,13 @@ impl Driver {
                     Some(underway) if rollout.operation == *underway.operation => {
                         rollout.enter(&underway, rules);
                     }
-                    Some(underway) => *rollout = Rollout::new(&underway, rules, None),
+                    Some(underway) => **rollout = Rollout::new(&underway, rules, None),
                 }
             }
-            (None, Some(underway)) => kept.rollout = Some(Rollout::new(&underway, rules, None)),
+            (None, Some(underway)) => {
+                let rollout = Rollout::new(&underway, rules, None);
+                kept.rollout = Some(Box::new(rollout));
+            }
             (None, None) => {}
         }
     }

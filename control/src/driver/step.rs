@@ -211,7 +211,7 @@ impl Driver {
         if let Some(kept) = self.apps.get_mut(name) {
             kept.baselines.remove(&receipt.operation);
             kept.keep(receipt.clone());
-            let is_its = |rollout: &mut Rollout| rollout.operation == receipt.operation;
+            let is_its = |rollout: &mut Box<Rollout>| rollout.operation == receipt.operation;
             drop(kept.rollout.take_if(is_its));
             kept.forget_passed();
         }

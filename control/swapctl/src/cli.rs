@@ -49,7 +49,7 @@ pub(crate) struct Cli {
 }
 
 #[derive(Debug, Subcommand)]
-#[allow(clippy::large_enum_variant, reason = "one at a time, and only one")]
+#[allow(clippy::large_enum_variant, reason = "one is typed, once")]
 pub(crate) enum Verb {
     Status(Status),
     Promote(Promote),

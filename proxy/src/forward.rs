@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use holdfast_config::Protocol;
 use http::header::{self, HeaderMap, HeaderValue};
-use http::{Request, Response, StatusCode, Version, response};
+use http::{Method, Request, Response, StatusCode, Version, response};
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
 use swap_gate::Class;
@@ -44,6 +44,8 @@ const FULL_MAX: u32 = 5;
 )]
 pub(crate) enum Forwarded {
     Answered(Answered),
+    /// That it has not got this; and the release before it, which is still there, may have it. The request is as it was.
+    NotFound(Answered),
     /// Nobody behind the lease's gate can be reached. Nothing of the request has left, or nothing that matters.
     Unreachable(Loss),
     /// It cannot be tried again.
@@ -106,9 +108,22 @@ impl Forward<'_> {
                     continue;
                 }
             };
+            let may_be_older = self.lease.has_older() && exchange.head.method == Method::GET;
             let (sending, spare) = self.send(exchange, &mut checkout);
             match self.outcome(pin!(sending), &checkout).await {
-                Attempt::Answered(response) => return self.answer(response, checkout, account),
+                Attempt::Answered(response) => {
+                    let is_missing = response.status() == StatusCode::NOT_FOUND;
+                    let again = (may_be_older && is_missing).then(|| spare.replay());
+                    let forwarded = self.answer(response, checkout, account);
+                    return match (forwarded, again.flatten()) {
+                        (Forwarded::Answered(answered), Some(head)) => {
+                            exchange.head = head;
+                            take_back(exchange, target);
+                            Forwarded::NotFound(answered)
+                        }
+                        (forwarded, _) => forwarded,
+                    };
+                }
                 Attempt::Unsent(request) => {
                     let (head, body) = request.into_parts();
                     (exchange.head, exchange.body) = (head, body.into_unsent());

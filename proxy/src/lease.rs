@@ -74,6 +74,23 @@ impl Leased {
         self.beside.is_some()
     }
 
+    /// Whether the release that served before the live one, which this is of, is still to be asked.
+    pub(crate) fn has_older(&self) -> bool {
+        self.older_at().is_some()
+    }
+
+    /// A lease on that one.
+    pub(crate) fn older(&self, method: &Method) -> Option<Lease> {
+        let older = self.older_at()?;
+        let picked = pick(self.routed.clone(), Some(older), self.worker, method);
+        picked.ok().flatten()
+    }
+
+    fn older_at(&self) -> Option<usize> {
+        let split = self.app().split.as_ref()?;
+        split.fallback().filter(|_| !self.is_beside())
+    }
+
     /// Chooses an instance: the less busy one of two that are up, passing over `tried`. One that is down is better
     /// than none.
     pub(crate) fn choose(&self, tried: &[usize], now: Duration) -> Option<usize> {

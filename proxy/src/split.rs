@@ -85,6 +85,11 @@ impl Split {
         }
     }
 
+    /// Who is asked for what the live release does not find.
+    pub(crate) fn fallback(&self) -> Option<usize> {
+        self.said.fallback.filter(|at| *at < self.releases.len())
+    }
+
     /// Whether whoever asks for the next release sees it.
     pub(crate) fn is_open_to_all(&self) -> bool {
         self.said.opt_in

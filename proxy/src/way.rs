@@ -9,7 +9,7 @@ use bytes::Bytes;
 use holdfast_control::plane::Signal;
 use http::header::InvalidHeaderValue;
 use http::uri::PathAndQuery;
-use http::{HeaderValue, Method, Request, Response, header};
+use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use hyper::body::Incoming;
 use swap_core::{Cause, GateId};
 use swap_gate::Turn;
@@ -237,6 +237,7 @@ impl Traveller {
         let Forward { lease, .. } = forward;
         match forwarded {
             Forwarded::Answered(answered) => self.end(End::App(answered)),
+            Forwarded::NotFound(answered) => Step::Later(Box::pin(self.ask_older(lease, answered))),
             Forwarded::Lost(loss) => self.lose(loss),
             Forwarded::Refused(refused) => self.end(End::Own(Reason::BadRequest(refused))),
             Forwarded::Cut => {
@@ -244,6 +245,33 @@ impl Traveller {
                 self.end(End::Own(Reason::Cut))
             }
             Forwarded::Unreachable(loss) => self.turn_back(lease, loss),
+        }
+    }
+
+    /// A page of the release before asks for a file that only that one has. If it has not got it either, or is gone, the
+    /// live one's answer stands.
+    async fn ask_older(mut self: Box<Self>, lease: Lease, answered: Answered) -> Step {
+        let Some(older) = lease.older(&self.exchange.head.method) else {
+            return self.end(End::App(answered));
+        };
+        let forward = Forward {
+            conn: &self.conn,
+            lease: older,
+            secure: self.is_secure(),
+            websocket: None,
+        };
+        let forwarded = forward.run(&mut self.exchange, &mut self.account).await;
+        match forwarded {
+            Forwarded::Answered(found) if !is_error(found.head.status) => self.end(End::App(found)),
+            Forwarded::Answered(_)
+            | Forwarded::NotFound(_)
+            | Forwarded::Unreachable(_)
+            | Forwarded::Lost(_)
+            | Forwarded::Refused(_)
+            | Forwarded::Cut => {
+                self.account.answered(&lease, answered.head.status);
+                self.end(End::App(answered))
+            }
         }
     }
 
@@ -423,6 +451,10 @@ impl Traveller {
         let target = head.uri.path_and_query().map_or("/", PathAndQuery::as_str);
         HeaderValue::try_from(format!("https://{}{target}", facts.host))
     }
+}
+
+fn is_error(status: StatusCode) -> bool {
+    status.is_client_error() || status.is_server_error()
 }
 
 /// Our own answer.

@@ -305,3 +305,27 @@ async fn who_has_asked_for_it_by_a_link_sees_the_canary_until_they_ask_otherwise
     let off = client.get("/.holdfast/next/off").await;
     assert!(off.field("set-cookie").unwrap().contains("Max-Age=0"));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn old_pages_find_their_files_for_a_while_after_a_swap() {
+    let (old, new) = (App::start("old").await, App::start("new").await);
+    let upstream = format!("--upstream={}", old.address);
+    let config = "[[listen]]\naddress = \"127.0.0.1:1\"\n[app.default]\naffinity = \"1h\"\n";
+    let daemon = Daemon::start(&[&upstream], config).await;
+    let receipt = daemon.promote("v2", &new, json!({})).await;
+    assert_eq!(receipt["outcome"], "done", "nobody waits for it: {receipt}");
+    let mut client = daemon.client().await;
+    assert_eq!(client.get("/").await.text(), "new 0");
+    let file = client.get("/only/old").await;
+    assert_eq!((file.status, file.text().as_str()), (200, "old 0"));
+    assert_eq!(file.field("x-release"), Some("initial"));
+    assert_eq!(client.get("/only/nobody").await.status, 404);
+    assert_eq!(
+        client.post("/only/old", b"x").await.status,
+        404,
+        "a GET alone"
+    );
+    old.kill().await;
+    let gone = client.get("/only/old").await;
+    assert_eq!((gone.status, gone.field("x-release")), (404, Some("v2")));
+}

@@ -58,8 +58,7 @@ impl Split {
         let tally = match kept {
             Some(before) => before.tally.clone(),
             None => {
-                let step_time = settings.step_time;
-                let tally = Tally::new(round, names(), sticky, step_time, workers, now);
+                let tally = Tally::new(round, names(), sticky, said.least, workers, now);
                 Arc::new(tally)
             }
         };
@@ -162,6 +161,7 @@ mod tests {
             preview: Some(0),
             opt_in: true,
             fallback: None,
+            least: Duration::ZERO,
         }
     }
 

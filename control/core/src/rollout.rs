@@ -183,6 +183,7 @@ impl Going {
         Wanted {
             key: op.to_string(),
             round: self.round,
+            least: self.least(),
             releases: vec![self.next.clone()],
             slices,
             preview: Some(0),

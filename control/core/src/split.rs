@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -94,6 +95,8 @@ pub struct Split {
     pub key: String,
     /// Grows whenever the counters of the arms have to begin anew.
     pub round: u64,
+    /// How long this round lasts at least. Its first part is a warm-up.
+    pub least: Duration,
     /// The releases beside the live one.
     pub beside: Vec<Beside>,
     /// Parts of all clients, none of which overlap. Who is in none gets the live release, uncounted.

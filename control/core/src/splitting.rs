@@ -16,6 +16,7 @@ use crate::{
 pub(crate) struct Wanted {
     pub(crate) key: String,
     pub(crate) round: u64,
+    pub(crate) least: Duration,
     pub(crate) releases: Vec<Release>,
     pub(crate) slices: Vec<Slice>,
     pub(crate) preview: Option<usize>,
@@ -29,6 +30,7 @@ impl Wanted {
         Self {
             key: key.to_owned(),
             round: 0,
+            least: Duration::ZERO,
             releases: Vec::new(),
             slices: Vec::new(),
             preview: None,
@@ -105,6 +107,7 @@ impl Turn {
             beside: wanted.releases.into_iter().map(place).collect(),
             key: wanted.key,
             round: wanted.round,
+            least: wanted.least,
             slices: wanted.slices,
             preview: wanted.preview,
             opt_in: wanted.opt_in,

@@ -338,6 +338,7 @@ mod tests {
             preview: Some(0),
             opt_in: false,
             fallback: None,
+            least: Duration::ZERO,
         })
     }
 

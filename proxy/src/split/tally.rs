@@ -44,7 +44,7 @@ impl Tally {
         (key, round): (&str, u64),
         arms: impl Iterator<Item = ArmName>,
         sticky: Sticky,
-        step_time: Duration,
+        least: Duration,
         workers: usize,
         now: Duration,
     ) -> Self {
@@ -55,7 +55,7 @@ impl Tally {
             key: key.to_owned(),
             round,
             sticky,
-            warm_from: now + (step_time / 10).min(WARM_UP_MAX),
+            warm_from: now + (least / 10).min(WARM_UP_MAX),
             cells: PerWorker::each(workers, cells),
             arms,
         }

@@ -115,6 +115,7 @@ impl Scene {
             slices,
             preview: Some(0),
             fallback: None,
+            least: Duration::ZERO,
         }
     }
 

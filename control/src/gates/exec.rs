@@ -51,12 +51,12 @@ pub(super) async fn ask(command: &str, uid: u32, about: &About) -> Answer {
     let mut words = Words::default();
     let ending = async {
         let stderr = child.stderr.take();
-        let status = tokio::select! {
+        tokio::select! {
+            biased;
             status = child.wait() => status,
             // It has closed it, and goes on.
             () = words.read(stderr) => child.wait().await,
-        };
-        status
+        }
     };
     match timeout(COMMAND_TIME_MAX, ending).await {
         Err(_) => {

@@ -1,5 +1,6 @@
 //! A business metric has a say: a real Prometheus, which scrapes a shop, is asked before a canary grows.
 
+use std::cell::{Cell, RefCell};
 use std::fs;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -86,7 +87,18 @@ struct Prometheus {
 }
 
 impl Prometheus {
+    /// Somebody else may have taken the port meanwhile: then it ends, and is started at another one.
     async fn of(shop: &Shop) -> Self {
+        for _ in 0..10 {
+            let mut prometheus = Self::start(shop);
+            if prometheus.knows(0).await {
+                return prometheus;
+            }
+        }
+        panic!("no port is free");
+    }
+
+    fn start(shop: &Shop) -> Self {
         let home = tempfile::tempdir().unwrap();
         let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let port = port.local_addr().unwrap().port();
@@ -108,30 +120,32 @@ impl Prometheus {
             .stdin(Stdio::null())
             .spawn()
             .unwrap();
-        let prometheus = Self {
+        Self {
             child,
             port,
             _home: home,
-        };
-        prometheus.knows(0).await;
-        prometheus
+        }
     }
 
-    /// Waits until it has seen this.
-    async fn knows(&self, failing: u64) {
+    /// Waits until it has seen this, or has ended.
+    async fn knows(&mut self, failing: u64) -> bool {
         let target = "/api/v1/query?query=shop_orders_failed_per_mille";
         let value = format!("\"{failing}\"]");
+        let address = ("127.0.0.1", self.port);
+        let child = RefCell::new(&mut self.child);
+        let has_ended = || child.borrow_mut().try_wait().unwrap().is_some();
+        let seen = Cell::new(false);
         until_within(START, "it has been scraped", async || {
-            let Ok(stream) = tokio::net::TcpStream::connect(("127.0.0.1", self.port)).await else {
-                return false;
-            };
-            Client::over(stream)
-                .get(target)
-                .await
-                .text()
-                .contains(&value)
+            if let Ok(stream) = tokio::net::TcpStream::connect(address).await
+                && !has_ended()
+            {
+                let text = Client::over(stream).get(target).await.text();
+                seen.set(text.contains(&value));
+            }
+            seen.get() || has_ended()
         })
         .await;
+        seen.get()
     }
 
     fn gate(&self) -> String {
@@ -178,11 +192,11 @@ async fn a_business_metric_turns_a_rollout_down_and_who_cannot_be_asked_lets_not
     let upstream = format!("--upstream={}", old.address);
     let daemon = Daemon::start(&[&upstream], LENIENT).await;
     let shop = Shop::open().await;
-    let prometheus = Prometheus::of(&shop).await;
+    let mut prometheus = Prometheus::of(&shop).await;
     let gate = prometheus.gate();
 
     shop.failing.store(400, SeqCst);
-    prometheus.knows(400).await;
+    assert!(prometheus.knows(400).await);
     let receipt = promote(&daemon, "v2", &new, &gate).await;
     assert_eq!(receipt["outcome"], "rolled_back", "{receipt}");
     let why = receipt["why"].as_str().unwrap();
@@ -193,7 +207,7 @@ async fn a_business_metric_turns_a_rollout_down_and_who_cannot_be_asked_lets_not
     daemon.verb("unblock", json!({})).await;
 
     shop.failing.store(7, SeqCst);
-    prometheus.knows(7).await;
+    assert!(prometheus.knows(7).await);
     let receipt = promote(&daemon, "v3", &new, &gate).await;
     assert_eq!(receipt["outcome"], "done", "{receipt}");
 

@@ -38,10 +38,6 @@ const REFUSALS_MAX: u32 = 3;
 const FULL_MAX: u32 = 5;
 
 /// How forwarding ended.
-#[expect(
-    clippy::large_enum_variant,
-    reason = "one a request, moved once; a box would be an allocation"
-)]
 pub(crate) enum Forwarded {
     Answered(Answered),
     /// That it has not got this; and the release before it, which is still there, may have it. The request is as it was.

@@ -348,13 +348,17 @@ pub(crate) fn rules(limits: &Limits, ahead: usize) -> http1::Builder {
     rules
         .half_close(true)
         .header_read_timeout(None)
-        .max_buf_size(limits.head_size + ahead);
+        .max_header_size(limits.head_size + ahead)
+        .max_buf_size(UPLOAD_AHEAD_MAX.max(limits.head_size) + ahead);
     if ahead > 0 || limits.fields > FIELDS_USUAL {
         // Room for a few that the policy does not count.
         rules.max_headers(limits.fields + 5);
     }
     rules
 }
+
+/// So much of an upload is read at once, and ahead of an app that does not take it.
+const UPLOAD_AHEAD_MAX: usize = 64 << 10;
 
 /// For so many fields hyper has room without being asked; for a number that it is told, it allocates with each request.
 const FIELDS_USUAL: usize = 100;

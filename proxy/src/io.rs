@@ -15,6 +15,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
 use crate::clock;
+use crate::lobby::{Lobby, Place};
 use crate::tls::Secured;
 
 /// So much is copied together and sent with a plain write: `writev` takes the kernel longer than that takes us.
@@ -99,13 +100,17 @@ pub(crate) async fn read_some<R>(stream: &mut R) -> io::Result<Bytes>
 where
     R: AsyncRead + Unpin,
 {
-    poll_fn(|cx| {
-        let mut octets = [MaybeUninit::uninit(); SOME];
-        let mut octets = ReadBuf::uninit(&mut octets);
-        ready!(Pin::new(&mut *stream).poll_read(cx, &mut octets))?;
-        Poll::Ready(Ok(Bytes::copy_from_slice(octets.filled())))
-    })
-    .await
+    poll_fn(|cx| poll_read_some(stream, cx)).await
+}
+
+pub(crate) fn poll_read_some<R>(stream: &mut R, cx: &mut Context<'_>) -> Poll<io::Result<Bytes>>
+where
+    R: AsyncRead + Unpin,
+{
+    let mut octets = [MaybeUninit::uninit(); SOME];
+    let mut octets = ReadBuf::uninit(&mut octets);
+    ready!(Pin::new(stream).poll_read(cx, &mut octets))?;
+    Poll::Ready(Ok(Bytes::copy_from_slice(octets.filled())))
 }
 
 /// What a connection is doing, and since when.
@@ -180,14 +185,22 @@ pub(crate) struct ClientIo {
     socket: Socket,
     front: Bytes,
     activity: Rc<Activity>,
+    /// For the next request.
+    place: Place,
 }
 
 impl ClientIo {
-    pub(crate) fn new(socket: Socket, front: Bytes, activity: Rc<Activity>) -> Self {
+    pub(crate) fn new(
+        socket: Socket,
+        front: Bytes,
+        activity: Rc<Activity>,
+        lobby: Rc<Lobby>,
+    ) -> Self {
         Self {
             socket,
             front,
             activity,
+            place: Place::new(lobby),
         }
     }
 
@@ -210,6 +223,15 @@ impl AsyncRead for ClientIo {
             buf.put_slice(&self.front.split_to(take));
             self.note_read();
             return Poll::Ready(Ok(()));
+        }
+        let Self {
+            socket,
+            activity,
+            place,
+            ..
+        } = &mut *self;
+        if activity.doing.get() == Doing::Idle {
+            ready!(place.poll_turn(socket.borrow().tcp(), cx));
         }
         let before = buf.filled().len();
         ready!(Pin::new(&mut *self.socket.borrow_mut()).poll_read(cx, buf))?;

@@ -43,6 +43,7 @@ mod limits;
 mod linger;
 mod listen;
 mod listeners;
+mod lobby;
 mod log;
 mod memory;
 mod metrics;

@@ -95,6 +95,7 @@ fn begin(conn: Rc<Conn>, request: Request<Incoming>) -> Step {
             let Facts {
                 close, websocket, ..
             } = exchange.facts;
+            conn.uploads(exchange.had_body);
             if close && !exchange.had_body && !websocket {
                 conn.falls_silent();
             }

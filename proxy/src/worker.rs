@@ -18,6 +18,7 @@ use crate::clock;
 use crate::connection;
 use crate::listen::{self, Accepted, Arrived, Front};
 use crate::listeners::Inlet;
+use crate::lobby::Lobby;
 use crate::memory::Memory;
 use crate::stop::Stop;
 use crate::table::{Published, Reader};
@@ -28,8 +29,8 @@ use crate::waking::Waking;
 const SWEEP: Duration = Duration::from_secs(1);
 
 /// Sockets dealt with at a time. What one step of a request leaves behind is then still in a near cache when the next step
-/// comes to it; with a thousand at a time it is not.
-const EVENTS_MAX: usize = 32;
+/// comes to it; with a thousand at a time it is not. Of these so many may be requests that the lobby lets begin.
+const EVENTS_MAX: usize = 64;
 
 /// What a worker's requests share.
 pub(crate) struct Worker {
@@ -42,6 +43,7 @@ pub(crate) struct Worker {
     pub(crate) teller: Teller,
     pub(crate) memory: Rc<Memory>,
     pub(crate) waking: Arc<Waking>,
+    pub(crate) lobby: Rc<Lobby>,
 }
 
 impl Worker {
@@ -61,6 +63,7 @@ impl Worker {
             teller,
             memory: Rc::default(),
             waking: Arc::default(),
+            lobby: Rc::default(),
         })
     }
 }
@@ -170,6 +173,8 @@ impl House {
         tokio::task::spawn_local(read_mail(mail, self));
         let waking = worker.waking.clone();
         tokio::task::spawn_local(async move { waking.keep().await });
+        let lobby = worker.lobby.clone();
+        tokio::task::spawn_local(async move { lobby.keep().await });
         let book = worker.book.clone();
         tokio::task::spawn_local(async move { book.keep().await });
     }

@@ -139,7 +139,9 @@ mod tests {
                 let clients: Vec<_> = (0..CLIENTS)
                     .map(|number| spawn_local(client(lobby.clone(), number, Rc::clone(&begun))))
                     .collect();
-                yield_now().await;
+                while lobby.waiting.borrow().len() + begun.borrow().len() < CLIENTS {
+                    yield_now().await;
+                }
                 assert_eq!(begun.borrow().len(), TURN);
                 assert!(lobby.is_crowded());
                 let keeping = lobby.clone();

@@ -202,16 +202,57 @@ async fn it_goes_on_with_the_same_clients_after_a_crash_and_after_an_upgrade_in_
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_upgrade_in_the_first_step_keeps_the_assignment() {
+async fn an_upgrade_in_each_step_keeps_the_assignment() {
     let (old, new) = (App::start("old").await, App::start("new").await);
     let mut daemon = before(&old).await;
     let mut crowd = Crowd::of(1_000);
-    canary(&daemon, "v2", &new, json!({"steps": [5, 100]})).await;
-    let got = crowd.who_gets(&daemon, "v2").await;
-    let (status, upgraded) = daemon.say("POST", "/v1/upgrade", json!({})).await;
-    assert_eq!(status, 200, "{upgraded}");
-    daemon.succeeded_by(upgraded["pid"].as_u64().unwrap());
-    assert_eq!(crowd.who_gets(&daemon, "v2").await, got);
+    canary(&daemon, "v2", &new, json!({"steps": [5, 25, 50, 100]})).await;
+    for share in [5, 25, 50, 100] {
+        let got = crowd.who_gets(&daemon, "v2").await;
+        let (status, upgraded) = daemon.say("POST", "/v1/upgrade", json!({})).await;
+        assert_eq!(status, 200, "{upgraded}");
+        daemon.succeeded_by(upgraded["pid"].as_u64().unwrap());
+        let again = crowd.who_gets(&daemon, "v2").await;
+        assert_eq!(again, got, "upgraded at {share} %");
+        assert_eq!(daemon.status().await["next"]["share"], share);
+        // Not while the process before has requests to answer.
+        until("it can be told to go on", async || {
+            let path = "/v1/apps/default/advance";
+            daemon.say("POST", path, json!({})).await.0 < 300
+        })
+        .await;
+    }
+    assert_eq!(daemon.status().await["live"]["release"], "v2");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_experiment_divides_the_clients_until_its_winner_has_them_all() {
+    let (old, new) = (App::start("old").await, App::start("new").await);
+    let daemon = before(&old).await;
+    let body = json!({"release": "v2", "instance": [new.address.to_string()]});
+    daemon.verb("stage", body).await;
+    let arms = json!(["plain=initial:0.5", "fancy=v2:0.5"]);
+    let body = json!({"name": "checkout", "arm": arms});
+    daemon.verb("experiment/start", body).await;
+    let mut crowd = Crowd::of(2_000);
+    let fancy = crowd.who_gets(&daemon, "v2").await;
+    assert!(
+        (850..1_150).contains(&fancy.len()),
+        "{} of 2,000",
+        fancy.len()
+    );
+    assert_eq!(crowd.who_gets(&daemon, "v2").await, fancy, "a client stays");
+    let experiment = daemon.status().await["experiment"].clone();
+    let requests = |arm: usize| experiment["arms"][arm]["requests"].as_u64().unwrap();
+    assert_eq!(requests(0) + requests(1), 4_000, "{experiment}");
+    assert_eq!(requests(1), 2 * fancy.len() as u64, "{experiment}");
+    let body = json!({"name": "checkout", "winner": "fancy"});
+    daemon.verb("experiment/close", body).await;
+    until("the winner is live", async || {
+        daemon.status().await["live"]["release"] == "v2"
+    })
+    .await;
+    assert_eq!(crowd.who_gets(&daemon, "v2").await.len(), 2_000);
 }
 
 #[tokio::test]

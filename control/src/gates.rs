@@ -43,7 +43,11 @@ pub(crate) async fn ask(gate: &ExternalGate, about: &About) -> Answer {
 /// What it is called, as it was asked for.
 pub(crate) fn name(gate: &ExternalGate) -> String {
     match gate {
-        ExternalGate::Exec { command, uid: _ } => format!("exec {command}"),
+        // What follows may be a secret, and everybody who may look sees this name.
+        ExternalGate::Exec { command, uid: _ } => {
+            let program = command.split_whitespace().next().unwrap_or_default();
+            format!("exec {program}")
+        }
         ExternalGate::Prometheus {
             url: _,
             query,

@@ -154,7 +154,7 @@ impl Account {
     }
 
     /// Its part in the split is over.
-    fn settle(&mut self) {
+    pub(crate) fn settle(&mut self) {
         let Some((part, routed)) = self.part.take().zip(self.routed.as_ref()) else {
             return;
         };

@@ -129,6 +129,9 @@ impl Forward<'_> {
                 }
                 Attempt::Refused(refusal) => {
                     exchange.refused += 1;
+                    if refusal == Refusal::Stream {
+                        account.stumbled(Loss::UpstreamReset);
+                    }
                     let may = exchange.refused <= REFUSALS_MAX
                         && (refusal == Refusal::GoingAway || account.spend_retry());
                     // Boxed, as all that is rare: each request has room for it otherwise.

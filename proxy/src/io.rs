@@ -230,7 +230,8 @@ impl AsyncRead for ClientIo {
             place,
             ..
         } = &mut *self;
-        if activity.doing.get() == Doing::Idle {
+        // With TLS the next request may be here already, with nothing more to come from the socket.
+        if activity.doing.get() == Doing::Idle && socket.borrow().is_plain() {
             ready!(place.poll_turn(socket.borrow().tcp(), cx));
         }
         let before = buf.filled().len();
@@ -271,8 +272,10 @@ impl AsyncWrite for ClientIo {
 
     /// hyper comes here only when its own buffer is empty.
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.activity.unflushed.set(false);
-        Pin::new(&mut *self.socket.borrow_mut()).poll_flush(cx)
+        let flushed = Pin::new(&mut *self.socket.borrow_mut()).poll_flush(cx);
+        // TLS keeps what the socket does not take.
+        self.activity.unflushed.set(flushed.is_pending());
+        self.activity.wrote(flushed)
     }
 
     /// How a connection ends is the connection step's business, once it has the socket back.

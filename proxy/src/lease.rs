@@ -80,8 +80,10 @@ impl Leased {
     }
 
     /// A lease on that one.
-    pub(crate) fn older(&self, method: &Method) -> Option<Lease> {
+    pub(crate) fn older(&self, method: &Method, now: Duration) -> Option<Lease> {
         let older = self.older_at()?;
+        let instances = &self.app().release(Some(older))?.instances;
+        instances.iter().find(|instance| instance.is_up(now))?;
         let picked = pick(self.routed.clone(), Some(older), self.worker, method);
         picked.ok().flatten()
     }

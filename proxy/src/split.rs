@@ -53,7 +53,10 @@ impl Split {
         now: Duration,
     ) -> Self {
         let names = || said.slices.iter().map(|slice| slice.arm.clone());
-        let (round, sticky) = ((said.key.as_str(), said.round), settings.sticky);
+        // Who is known by something is known by it as long as the same is drawn for.
+        let same = before.filter(|before| before.said.key == said.key);
+        let sticky = same.map_or(settings.sticky, Self::sticky);
+        let round = (said.key.as_str(), said.round);
         let kept = before.filter(|before| before.tally.goes_on(round, names(), sticky));
         let tally = match kept {
             Some(before) => before.tally.clone(),
@@ -255,8 +258,11 @@ mod tests {
             sticky: Sticky::None,
             ..Canary::default()
         };
-        let unknown = same.with_settings(&settings, 1, Duration::ZERO);
-        assert_eq!(requests(&unknown), 0);
+        let reloaded = same.with_settings(&settings, 1, Duration::ZERO);
+        assert_eq!(
+            (requests(&reloaded), reloaded.sticky()),
+            (2, Sticky::Cookie)
+        );
     }
 
     #[test]

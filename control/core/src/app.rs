@@ -144,6 +144,7 @@ impl Turn {
         self.work(|work, turn| work.journal_failed(why, turn));
         let is_verdict = matches!(event, Event::Judged { .. } | Event::Smoked { .. });
         if event == Event::DeadlinePassed {
+            self.warm_again();
             self.late(); // and publish nothing
         } else if !event.is_command() && !is_verdict {
             self.take(event);

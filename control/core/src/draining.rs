@@ -19,9 +19,9 @@ impl Turn {
         // Who is on it already stays behind the same gate.
         let beside = self.gate_beside(&next);
         let gate = beside.unwrap_or_else(|| self.app.gates.fresh());
-        match self.app.live.replace(next) {
+        match self.app.live.replace(next.clone()) {
             Some(old) => {
-                self.keep_warm(&old);
+                self.keep_warm(&old, &next);
                 self.app.previous = Some(old);
                 self.change_gate(gate, Methods::ALL, false);
                 op.drain.begin(self.now);

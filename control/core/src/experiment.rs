@@ -26,6 +26,9 @@ pub struct Experiment {
     pub arms: Vec<ExperimentArm>,
     /// Who started it.
     pub by: String,
+    /// How often it has gone on after a restart: what it counts has begun anew each time.
+    #[serde(default)]
+    pub attempt: u32,
 }
 
 impl Experiment {
@@ -62,6 +65,7 @@ impl Turn {
             operation,
             arms,
             by,
+            attempt: 0,
         });
         self.split(None, self.app.limits.drain);
         Ok(Answer::Done(said))

@@ -1,8 +1,8 @@
 //! An app as it comes back from the journal: exactly the old release or exactly the new one, behind a fresh gate.
 
 use crate::{
-    App, Cause, Effect, Going, Limits, Methods, Moment, Outcome, ProbeId, Running, Saved, Step,
-    Withdrawn,
+    App, Cause, Effect, Experiment, Going, Limits, Methods, Moment, Outcome, ProbeId, Running,
+    Saved, Step, Withdrawn,
     door::{CommandHold, Door},
     gates::Gates,
     operation::{Operation, ending},
@@ -22,7 +22,10 @@ impl App {
             previous: saved.previous,
             staged: saved.staged,
             blocked: saved.blocked,
-            experiment: saved.experiment,
+            experiment: saved.experiment.map(|experiment| Experiment {
+                attempt: experiment.attempt.saturating_add(1),
+                ..experiment
+            }),
             split: None,
             warm: None,
             ended: saved.ended,
@@ -48,16 +51,21 @@ impl App {
             (Some(_), Some(command)) => command.shut(turn),
             (Some(_), None) => Door::Open,
         });
-        turn.publish();
+        // What is beside the live release comes first: whoever waits is let in as soon as there is a live one.
         match (saved.running, saved.rollout) {
             (Some(running), Some(going)) if turn.app.live.is_some() => {
                 turn.go_on(running, going);
+                turn.publish();
             }
             (Some(running), _) => {
                 turn.split(None, limits.drain);
+                turn.publish();
                 turn.interrupted(running, saved.withdrawn);
             }
-            (None, _) => turn.split(None, limits.drain),
+            (None, _) => {
+                turn.split(None, limits.drain);
+                turn.publish();
+            }
         }
         turn.end(None)
     }

@@ -325,7 +325,13 @@ impl Rollout {
         why: String,
         turn: &mut Turn,
     ) -> Work {
-        if self.going.round != round || self.going.is_smoking() {
+        // While everybody has it already, only a no counts.
+        let counts = match self.going.stage {
+            Stage::Smoking => false,
+            Stage::SmokingAll => verdict == Verdict::Fail,
+            Stage::Step(_) | Stage::Watching => true,
+        };
+        if self.going.round != round || !counts {
             return Work::Rollout(self);
         }
         self.said = Some((verdict, why.clone()));

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::{Moment, Release, splitting::Wanted, turn::Turn, work::Work};
 
-/// Who is busy is asked again after so long.
+/// It is looked at again after so long.
 const AGAIN: Duration = Duration::from_secs(5);
 
 /// The release that served before, while it is kept.
@@ -19,13 +19,22 @@ pub(crate) struct Warm {
 }
 
 impl Turn {
-    /// `old` was replaced.
-    pub(crate) fn keep_warm(&mut self, old: &Release) {
+    /// `old` was replaced by `next`. Where that runs at the same address, the old one is gone.
+    pub(crate) fn keep_warm(&mut self, old: &Release, next: &Release) {
         let affinity = self.app.limits.affinity;
-        self.app.warm = (!affinity.is_zero()).then(|| Warm {
+        let is_gone = old.instances.iter().any(|at| next.instances.contains(at));
+        self.app.warm = (!affinity.is_zero() && !is_gone).then(|| Warm {
             release: old.clone(),
             until: self.now + affinity,
         });
+    }
+
+    /// Its end could not be journalled, so it has not ended.
+    pub(crate) fn warm_again(&mut self) {
+        let later = self.now + AGAIN;
+        if let Some(warm) = &mut self.app.warm {
+            warm.until = warm.until.max(later);
+        }
     }
 
     /// It has been kept for long enough. What is published follows when nothing is under way.

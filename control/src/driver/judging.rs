@@ -75,7 +75,7 @@ impl Driver {
         let is_news = rollout
             .said
             .is_none_or(|(before, at)| before != said || at + AGAIN <= now);
-        let is_to_be_told = is_news && matters(&underway, said, goes_on, underway.due <= now);
+        let is_to_be_told = is_news && matters(&underway, said, goes_on);
         let event = is_to_be_told.then(|| {
             rollout.said = Some((said, now));
             Event::Judged {
@@ -159,17 +159,15 @@ impl Rollout {
 }
 
 /// Whether the machine has to know.
-fn matters(underway: &Underway<'_>, said: Verdict, goes_on: bool, is_due: bool) -> bool {
+fn matters(underway: &Underway<'_>, said: Verdict, goes_on: bool) -> bool {
     let plan = &underway.going.plan;
     let is_paused = underway.going.paused.is_some();
     match said {
         // Who is frozen already cannot be frozen more.
         Verdict::Fail => !(is_paused && plan.on_fail == OnFail::Freeze),
         Verdict::Pass => goes_on && !is_paused,
-        // For the words when the time is over; where it means the next stage, only if it is meant.
-        Verdict::NotEnoughTraffic if is_due && plan.on_quiet == OnQuiet::Advance => {
-            goes_on && !is_paused
-        }
+        // For the words when the time is over; where it may mean the next stage, only if it is meant.
+        Verdict::NotEnoughTraffic if plan.on_quiet == OnQuiet::Advance => goes_on && !is_paused,
         Verdict::NotEnoughTraffic => true,
     }
 }

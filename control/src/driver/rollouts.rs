@@ -132,7 +132,10 @@ impl Rollout {
     /// The control that the rest of the rollout is to be compared with, if there is no other.
     pub(super) fn control(&self) -> Option<Arm> {
         let now = &self.stage.look.control;
-        if self.stage.has_control && now.requests > 0 {
+        let before = self.last_control.as_ref();
+        // One that has hardly begun says less than the one before.
+        let least = before.map_or(1, |before| before.requests);
+        if self.stage.has_control && now.requests >= least {
             Some(now.clone())
         } else {
             self.last_control.clone()
@@ -267,8 +270,8 @@ fn judge(underway: &Underway<'_>, rules: Rules, last_control: Option<&Arm>) -> J
 /// Whether this stage is one that the judge has a say in.
 pub(super) fn is_judged(stage: RolloutStage) -> bool {
     match stage {
-        RolloutStage::Step(_) | RolloutStage::Watching => true,
-        RolloutStage::Smoking | RolloutStage::SmokingAll => false,
+        RolloutStage::Step(_) | RolloutStage::SmokingAll | RolloutStage::Watching => true,
+        RolloutStage::Smoking => false,
     }
 }
 

@@ -68,7 +68,8 @@ impl Kept {
                     slots,
                     comparisons: u32::try_from(comparisons).unwrap_or(u32::MAX),
                 };
-                let rules = rules(&self.config.canary);
+                let mut rules = rules(&self.config.canary);
+                rules.alpha *= part_of(experiment.attempt);
                 compare(of(&arm.name), of(&first.name), drawn, &rules)
             });
             ArmStatus {
@@ -85,6 +86,7 @@ impl Kept {
             operation,
             by,
             arms,
+            attempt: _,
         } = experiment;
         Some(ExperimentStatus {
             name: name.clone(),
@@ -154,4 +156,9 @@ fn finding(finding: swap_judge::Finding) -> Finding {
         swap_judge::Finding::Worse => Finding::Worse,
         swap_judge::Finding::NoSignificantDifference => Finding::NoSignificantDifference,
     }
+}
+
+/// The part of alpha that an experiment has after so many restarts: all of them together have no more than the whole.
+fn part_of(attempt: u32) -> f64 {
+    0.75 * 0.25_f64.powi(i32::try_from(attempt).unwrap_or(i32::MAX))
 }

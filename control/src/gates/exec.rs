@@ -65,6 +65,8 @@ pub(super) async fn ask(command: &str, uid: u32, about: &About) -> Answer {
         }
         Ok(Err(error)) => not_run(error),
         Ok(Ok(status)) if status.success() => Answer::Yes,
+        // Whoever was killed has not said no.
+        Ok(Ok(status)) if status.code().is_none() => Answer::Unclear(ended(status)),
         Ok(Ok(status)) => {
             let _ = timeout(WORDS_TIME_MAX, words.rest()).await;
             Answer::No(format!("{}{}", ended(status), words.last_line()))
@@ -155,7 +157,8 @@ mod tests {
         assert_eq!(say("exit 3").await, no("exit status 3"));
         let words = "echo first >&2; echo 'orders fell to 2' >&2; exit 1";
         assert_eq!(say(words).await, no("exit status 1: orders fell to 2"));
-        assert_eq!(say("kill -KILL $$").await, no("killed by signal 9"));
+        let killed = Answer::Unclear("killed by signal 9".to_owned());
+        assert_eq!(say("kill -KILL $$").await, killed);
     }
 
     #[tokio::test]

@@ -112,7 +112,15 @@ fn values(octets: &[u8]) -> Result<Vec<f64>, String> {
     let samples: Vec<&Value> = match (result_type.as_str(), &result) {
         ("scalar", sample) => vec![sample],
         ("vector", Value::Array(series)) => series.iter().map(|one| &one["value"]).collect(),
-        ("matrix", Value::Array(series)) => series.iter().map(|one| &one["values"][0]).collect(),
+        ("matrix", Value::Array(series)) => {
+            let values = series.iter().map(|one| one["values"].as_array());
+            let values: Option<Vec<_>> = values.collect();
+            values
+                .ok_or_else(malformed)?
+                .into_iter()
+                .flatten()
+                .collect()
+        }
         _ => return Err(malformed()),
     };
     let value = |sample: &Value| sample[1].as_str().and_then(|text| text.parse().ok());
@@ -175,7 +183,7 @@ mod tests {
         let scalar = br#"{"status":"success","data":{"resultType":"scalar","result":[1,"2"]}}"#;
         assert_eq!(values(scalar), Ok(vec![2.0]));
         let matrix = br#"{"data":{"resultType":"matrix","result":[{"values":[[1,"2"],[2,"3"]]}]}}"#;
-        assert_eq!(values(matrix), Ok(vec![2.0]));
+        assert_eq!(values(matrix), Ok(vec![2.0, 3.0]));
         for other in [
             &b""[..],
             b"{}",

@@ -202,10 +202,13 @@ fn after_a_restart_the_same_clients_are_in_the_same_arms() {
     assert_eq!(
         play.crash(),
         [
-            "publish 3: a behind gate 3",
-            "publish 4: beside it b behind gate 4; e.0 draws control 0..50 live, enhanced 50..100 b"
-        ]
+            "publish 3: beside it b behind gate 3; e.0 draws control 0..50 live, enhanced 50..100 b",
+            "publish 4: a behind gate 4"
+        ],
+        "nobody is let in before everybody knows where to go"
     );
+    let attempt = |play: &Play| play.app.experiment().unwrap().attempt;
+    assert_eq!(attempt(&play), 1, "its counters have begun anew");
 }
 
 #[test]

@@ -197,8 +197,8 @@ fn after_a_restart_it_is_seen_again() {
     assert_eq!(
         play.crash(),
         [
-            "publish 3: a behind gate 3",
-            "publish 4: beside it b behind gate 4; preview.0 draws nobody; staff b"
+            "publish 3: beside it b behind gate 3; preview.0 draws nobody; staff b",
+            "publish 4: a behind gate 4"
         ]
     );
 }

@@ -30,10 +30,26 @@ fn smoke_tests_come_before_any_traffic_and_after_the_last_step() {
             "smoke p.4: /up at b"
         ]
     );
-    assert!(play.judge(Verdict::Fail, "not asked yet").is_empty());
+    assert!(play.judge(Verdict::Pass, "not asked yet").is_empty());
     assert!(play.tell(smoked("p", 1, Err("404"))).is_empty(), "late");
     play.tell(smoked("p", 4, Ok(())));
     assert_eq!(play.state(), "canary, live a, next b at 100 %, p runs");
+}
+
+#[test]
+fn while_they_are_asked_and_everybody_has_it_a_no_counts() {
+    let mut play = begun(smoked_plan());
+    assert!(play.judge(Verdict::Fail, "nobody has it").is_empty());
+    for _ in 0..3 {
+        play.tell(advance());
+    }
+    assert_eq!(
+        play.state(),
+        "canary, live a, next b smoking at 100 %, p runs"
+    );
+    play.judge(Verdict::Fail, "half of them failed");
+    play.tell(gate_empty(2));
+    assert_eq!(play.ending().outcome, swap_core::Outcome::RolledBack);
 }
 
 #[test]

@@ -29,7 +29,9 @@ const BAD: f64 = 0.15;
 /// So many answers take longer than the others, by so much, or by so much where the release is slow.
 const TAIL: f64 = 0.03;
 const USUAL_TAIL: Duration = Duration::from_millis(20);
-const SLOW_TAIL: Duration = Duration::from_millis(40);
+const SLOW_TAIL: Duration = Duration::from_millis(50);
+/// Each answer takes so long: what a busy machine adds is little beside it.
+const WORK: Duration = Duration::from_millis(10);
 
 /// Within so long a bad release has to be gone, and so many requests may have met it until then.
 const GONE_WITHIN: Duration = Duration::from_secs(5);
@@ -80,7 +82,7 @@ pub(super) async fn play(options: &Options) -> Result<Report, Trouble> {
 async fn open(options: &Options, course: &Course) -> Result<Stage, Trouble> {
     let place = Place::new(options)?;
     let first = AppCommand::new("v1", place.path().join("ledger"));
-    let first = start(first.errors(USUAL).tail(TAIL, USUAL_TAIL)).await?;
+    let first = start(usual(first)).await?;
     let mut setting = Setting::web(first.address(), "", "");
     let min_effect = if course.is_full { 0.02 } else { 0.08 };
     setting.apps.push_str(&format!(
@@ -89,6 +91,11 @@ async fn open(options: &Options, course: &Course) -> Result<Stage, Trouble> {
     let mut stage = Stage::with(place, options, &setting).await?;
     stage.apps.push(first);
     Ok(stage)
+}
+
+/// A release as sound as any.
+fn usual(command: AppCommand) -> AppCommand {
+    command.work(WORK).errors(USUAL).tail(TAIL, USUAL_TAIL)
 }
 
 /// A canary of this app, which takes these arguments too.
@@ -111,7 +118,7 @@ async fn promote(
 /// Rolled back within seconds, and blocked.
 async fn is_bad(stage: &mut Stage, load: &Load, course: &Course) -> Result<(), Trouble> {
     let steps = format!("{},100", course.first);
-    let bad = stage.command("bad").errors(BAD).tail(TAIL, USUAL_TAIL);
+    let bad = usual(stage.command("bad")).errors(BAD);
     let more = ["--steps", &steps, "--step-time", "60s"];
     let promoted = promote(stage, load, bad, &more).await?;
     rolled_back(stage, &promoted);
@@ -133,7 +140,7 @@ async fn is_bad(stage: &mut Stage, load: &Load, course: &Course) -> Result<(), T
 /// Its clients get their answers from the old release.
 async fn dies(stage: &mut Stage, load: &Load, course: &Course) -> Result<(), Trouble> {
     let steps = format!("{},100", course.first);
-    let app = start(stage.command("dies").errors(USUAL).tail(TAIL, USUAL_TAIL)).await?;
+    let app = start(usual(stage.command("dies"))).await?;
     let address = app.address();
     let swapctl = stage.swapctl.clone();
     let dying = async {
@@ -160,7 +167,7 @@ async fn dies(stage: &mut Stage, load: &Load, course: &Course) -> Result<(), Tro
 
 /// As many errors, but the slowest of its answers take twice as long.
 async fn is_slow(stage: &mut Stage, load: &Load) -> Result<(), Trouble> {
-    let slow = stage.command("slow").errors(USUAL).tail(TAIL, SLOW_TAIL);
+    let slow = usual(stage.command("slow")).tail(TAIL, SLOW_TAIL);
     let more = ["--steps", "50,100", "--step-time", "60s"];
     let promoted = promote(stage, load, slow, &more).await?;
     rolled_back(stage, &promoted);
@@ -180,12 +187,13 @@ async fn is_good(stage: &mut Stage, load: &Load, course: &Course) -> Result<(), 
     } else {
         "50,100"
     };
-    let good = stage.command("good").errors(USUAL).tail(TAIL, USUAL_TAIL);
+    let good = usual(stage.command("good"));
     let more = ["--steps", steps, "--step-time", "2s", "--watch", "2s"];
     let promoted = promote(stage, load, good, &more).await?;
     receipts::ended(&mut stage.verdict, &promoted, DONE, Outcome::Done);
     steady(Duration::from_secs(1)).await;
-    Ok(())
+    // If it was not: what follows is to be seen all the same.
+    unblock(stage).await
 }
 
 /// Nobody can say anything of it.

@@ -86,6 +86,7 @@ fn asked() -> Promote {
         if_current: None,
         if_generation: None,
         command: false,
+        canary: None,
         reason: Some("main: run 7".to_owned()),
         by: "uid 0".to_owned(),
     }

@@ -3,15 +3,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use crate::Settings;
 use crate::written::{key_of, lines};
+use crate::{Cohort, Settings, Sign};
 
-/// One key that means something else than before. `Display` shows it in one line: `app.web.hold.max_wait: "30s" → "1m"`.
+/// What is shown instead of a secret.
+const HIDDEN: &str = "(not shown)";
+
+/// One key that means something else than before. Secrets are not in it. `Display` shows it in one line: `app.web.hold.max_wait: "30s" → "1m"`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Change {
     /// `app.web.hold.max_wait`, or `app.web` for an app that is new or gone.
     pub key: String,
-    /// What it was, as it would be written; `None`: nothing.
+    /// What it was, as it would be written; `None`: nothing. The same as `to` if only a secret has changed.
     pub from: Option<String>,
     /// What it is; `None`: nothing.
     pub to: Option<String>,
@@ -30,6 +33,9 @@ impl Change {
 impl fmt::Display for Change {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { key, from, to } = self;
+        if from == to {
+            return write!(f, "{key}: another secret");
+        }
         let or_nothing = |value: &Option<String>| value.clone().unwrap_or("nothing".to_owned());
         write!(f, "{key}: {} → {}", or_nothing(from), or_nothing(to))
     }
@@ -40,12 +46,30 @@ impl Settings {
     pub fn changes(&self, newer: &Self) -> Vec<Change> {
         let (before, after) = (self.compared_with(newer), newer.compared_with(self));
         let keys: BTreeSet<_> = before.keys().chain(after.keys()).collect();
-        let changes = keys.into_iter().map(|key| Change {
+        let changed = |key: &&String| before.get(*key) != after.get(*key);
+        let (old, new) = (self.without_secrets(), newer.without_secrets());
+        let (from, to) = (old.compared_with(&new), new.compared_with(&old));
+        let changes = keys.into_iter().filter(changed).map(|key| Change {
             key: key.clone(),
-            from: before.get(key).cloned(),
-            to: after.get(key).cloned(),
+            from: from.get(key).cloned(),
+            to: to.get(key).cloned(),
         });
-        changes.filter(|change| change.from != change.to).collect()
+        changes.collect()
+    }
+
+    /// What may be shown: the same, with a placeholder for every secret.
+    fn without_secrets(&self) -> Self {
+        let mut shown = self.clone();
+        let cohorts = shown.apps.values_mut().flat_map(|app| &mut app.cohorts);
+        for Cohort { name: _, sign } in cohorts {
+            match sign {
+                Sign::Header { name: _, value } | Sign::Cookie { name: _, value } => {
+                    HIDDEN.clone_into(value);
+                }
+                Sign::Clients(_) => {}
+            }
+        }
+        shown
     }
 
     /// Every key with its value; of an app that `other` has not, only that it is there.

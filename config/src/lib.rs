@@ -29,9 +29,9 @@ pub use network::{BadNetwork, Network};
 pub use overrides::Overrides;
 pub use report::{Error, Errors, Warnings};
 pub use settings::{
-    AccessLog, Acme, Admin, App, CertificateFiles, Challenge, Checked, ClientCertificates, Control,
-    Hold, Limits, Listen, Probe, Protocol, ResumeRate, Server, Settings, Timeouts, Tls, Upstream,
-    UpstreamTls,
+    AccessLog, Acme, Admin, App, Canary, CertificateFiles, Challenge, Checked, ClientCertificates,
+    Cohort, Control, Hold, Limits, Listen, Probe, Protocol, ResumeRate, Server, Settings, Sign,
+    Sticky, Timeouts, Tls, Upstream, UpstreamTls,
 };
 pub use size::{BadSize, parse_size};
 pub use swap_core::duration::{BadDuration, parse as parse_duration};

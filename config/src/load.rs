@@ -5,7 +5,7 @@ use std::io::{self, Read};
 use std::net::SocketAddr;
 use std::path::Path;
 
-use crate::report::{Finding, Report};
+use crate::report::{Finding, Report, without_secrets};
 use crate::{Checked, Errors, Overrides, Settings, read};
 
 /// The longest file that is read, in octets.
@@ -28,13 +28,14 @@ impl Settings {
         if text.len() as u64 > FILE_MAX {
             return Err(whole_file(file_name, too_long()));
         }
-        let (settings, errors, warnings) = read::file(text, overrides);
-        if !errors.is_empty() {
-            return Err(Errors(Report::new(file_name, text, errors)));
+        let read = read::file(text, overrides);
+        let text = without_secrets(text, &read.secrets);
+        if !read.errors.is_empty() {
+            return Err(Errors(Report::new(file_name, &text, read.errors)));
         }
         Ok(Checked {
-            settings: overrides.apply(settings),
-            warnings: crate::Warnings(Report::new(file_name, text, warnings)),
+            settings: overrides.apply(read.settings),
+            warnings: crate::Warnings(Report::new(file_name, &text, read.warnings)),
         })
     }
 
@@ -103,8 +104,8 @@ impl Settings {
             listen,
             ..Overrides::default()
         };
-        let (settings, ..) = read::file("[app.default]", &overrides);
-        overrides.apply(settings)
+        let read = read::file("[app.default]", &overrides);
+        overrides.apply(read.settings)
     }
 }
 

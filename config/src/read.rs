@@ -3,6 +3,8 @@
 mod acme;
 mod admin;
 mod app;
+mod canary;
+mod cohort;
 mod control;
 mod hold;
 mod limits;
@@ -14,6 +16,7 @@ mod sense;
 mod server;
 mod timeouts;
 mod tls;
+mod token;
 mod upstream;
 
 use std::ops::Range;
@@ -24,20 +27,35 @@ use crate::report::Finding;
 use crate::table::{Sink, Table};
 use crate::{Overrides, Settings, syntax};
 
-/// What a file means, its errors, its warnings. With errors, the settings are only what was left to read.
-pub(crate) fn file(text: &str, overrides: &Overrides) -> (Settings, Vec<Finding>, Vec<Finding>) {
+/// What a file means, and everything that is said about it.
+pub(crate) struct Read {
+    /// With errors, only what was left to read.
+    pub(crate) settings: Settings,
+    pub(crate) errors: Vec<Finding>,
+    pub(crate) warnings: Vec<Finding>,
+    /// Where something stands that is not to be shown.
+    pub(crate) secrets: Vec<Range<usize>>,
+}
+
+/// Reads a whole file.
+pub(crate) fn file(text: &str, overrides: &Overrides) -> Read {
     let sink = Sink::default();
     let (text, said) = syntax::readable(text, &sink);
     let about_syntax = sink.errors();
     let (tables, _) = DeTable::parse_recoverable(&text);
     let settings = document(Table::root(&sink, tables.get_ref()), overrides);
-    let (mut errors, warnings) = sink.into_findings();
+    let (mut errors, warnings, secrets) = sink.into_findings();
     let about_meaning = errors.split_off(about_syntax);
     let news = about_meaning
         .into_iter()
         .filter(|error| !meets(error, &said));
     errors.extend(news);
-    (settings, errors, warnings)
+    Read {
+        settings,
+        errors,
+        warnings,
+        secrets,
+    }
 }
 
 fn meets(error: &Finding, said: &[Range<usize>]) -> bool {

@@ -211,6 +211,28 @@ impl Report {
     }
 }
 
+/// The text as it may be shown: as long in octets, lines and columns, but with nothing to read where the secrets are.
+pub(crate) fn without_secrets(text: &str, secrets: &[Range<usize>]) -> String {
+    let mut shown = text.to_owned();
+    for place in secrets {
+        let place = floor(text, place.start)..floor(text, place.end);
+        let hidden: String = text[place.clone()].chars().map(hidden).collect();
+        shown.replace_range(place, &hidden);
+    }
+    shown
+}
+
+/// Another character of the same length. Quotes stay, so that the line reads as before.
+fn hidden(c: char) -> char {
+    match (c, c.len_utf8()) {
+        ('"' | '\'' | '\n' | '\r', _) => c,
+        (_, 1) => '*',
+        (_, 2) => '×',
+        (_, 3) => '•',
+        _ => '🔒',
+    }
+}
+
 /// The nearest character boundary at or before `offset`.
 fn floor(text: &str, offset: usize) -> usize {
     text.floor_char_boundary(offset.min(text.len()))

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use swap_core::{AppName, Release};
+use swap_core::{AppName, OnFail, Release, Share};
 
 use crate::{Network, Warnings};
 
@@ -235,6 +235,103 @@ pub struct App {
     pub hold: Hold,
     /// `[app.NAME.timeouts]`
     pub timeouts: Timeouts,
+    /// `[app.NAME.canary]`
+    pub canary: Canary,
+    /// `[[app.NAME.cohort]]`: who always sees the next release.
+    pub cohorts: Vec<Cohort>,
+    /// For how long after a swap what only the old release has is still had from it. Zero: not at all.
+    pub affinity: Duration,
+}
+
+/// `[app.NAME.canary]`
+#[derive(Clone, Debug, PartialEq)]
+pub struct Canary {
+    /// Growing; the last one is everybody.
+    pub steps: Vec<Share>,
+    /// At least so long for each step.
+    pub step_time: Duration,
+    /// How long it is judged on with everybody, the old release kept warm.
+    pub watch: Duration,
+    /// With fewer in an arm there is no verdict.
+    pub min_requests: u64,
+    /// The chance of a false alarm over the whole rollout.
+    pub alpha: f64,
+    /// A pass that would not have seen an increase of this is none.
+    pub min_effect: f64,
+    /// The increase of errors that counts as the same.
+    pub max_error_increase: f64,
+    /// The ratio of latencies that counts as the same.
+    pub max_latency_increase: f64,
+    /// So many errors are too many, whatever the tests say.
+    pub guard_error_rate: f64,
+    /// By what a client is known again.
+    pub sticky: Sticky,
+    /// What follows a *no*.
+    pub on_fail: OnFail,
+    /// The cookie of those who want the next release; none: nobody can ask for it.
+    pub opt_in: Option<String>,
+}
+
+impl Default for Canary {
+    fn default() -> Self {
+        let per_cent = |share: u32| Share::millionths(share * 10_000);
+        Self {
+            steps: [1, 5, 25, 50, 100].map(per_cent).to_vec(),
+            step_time: Duration::from_secs(60),
+            watch: Duration::from_secs(5 * 60),
+            min_requests: 100,
+            alpha: 0.01,
+            min_effect: 0.02,
+            max_error_increase: 0.0,
+            max_latency_increase: 1.25,
+            guard_error_rate: 0.5,
+            sticky: Sticky::Cookie,
+            on_fail: OnFail::Rollback,
+            opt_in: Some("holdfast_next".to_owned()),
+        }
+    }
+}
+
+/// By what a client is known again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Sticky {
+    /// A cookie of ours.
+    #[default]
+    Cookie,
+    /// Its address (IPv6: its /64).
+    Client,
+    /// Nothing: each request is drawn for itself.
+    None,
+}
+
+/// `[[app.NAME.cohort]]`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cohort {
+    /// What it is called.
+    pub name: String,
+    /// By what who belongs to it is known.
+    pub sign: Sign,
+}
+
+/// By what it is known who belongs to a cohort.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Sign {
+    /// A field with this value.
+    Header {
+        /// In lower case.
+        name: String,
+        /// A secret.
+        value: String,
+    },
+    /// A cookie with this value.
+    Cookie {
+        /// Its name.
+        name: String,
+        /// A secret.
+        value: String,
+    },
+    /// Addresses.
+    Clients(Vec<Network>),
 }
 
 /// `[app.NAME.upstream]`: how its instances are spoken to.

@@ -17,6 +17,7 @@ use crate::value::{Value, kind};
 pub(crate) struct Sink {
     errors: RefCell<Vec<Finding>>,
     warnings: RefCell<Vec<Finding>>,
+    secrets: RefCell<Vec<Range<usize>>>,
     /// A part of the file could not be read, so that nothing can be said to be missing.
     incomplete: Cell<bool>,
 }
@@ -28,6 +29,11 @@ impl Sink {
 
     pub(crate) fn warning(&self, finding: Finding) {
         self.warnings.borrow_mut().push(finding);
+    }
+
+    /// What stands there is not to be shown.
+    pub(crate) fn secret(&self, place: Option<Range<usize>>) {
+        self.secrets.borrow_mut().extend(place);
     }
 
     /// Something that has to be there is not; `place` is where one would look for it.
@@ -56,9 +62,16 @@ impl Sink {
         self.errors.borrow().len()
     }
 
-    /// Errors, warnings.
-    pub(crate) fn into_findings(self) -> (Vec<Finding>, Vec<Finding>) {
-        (self.errors.into_inner(), self.warnings.into_inner())
+    /// Errors, warnings, and where the secrets are.
+    pub(crate) fn into_findings(self) -> (Vec<Finding>, Vec<Finding>, Vec<Range<usize>>) {
+        let Self {
+            errors,
+            warnings,
+            secrets,
+            incomplete: _,
+        } = self;
+        let secrets = secrets.into_inner();
+        (errors.into_inner(), warnings.into_inner(), secrets)
     }
 }
 
@@ -74,8 +87,6 @@ pub(crate) struct Table<'t> {
     place: Option<Range<usize>>,
     entries: Option<&'t DeTable<'t>>,
     known: Vec<&'static str>,
-    /// Refused by [`Table::not_yet`]: neither unknown nor to be suggested.
-    not_yet: Vec<&'static str>,
 }
 
 impl<'t> Table<'t> {
@@ -88,7 +99,6 @@ impl<'t> Table<'t> {
             place: None,
             entries: Some(entries),
             known: Vec::new(),
-            not_yet: Vec::new(),
         }
     }
 
@@ -113,7 +123,6 @@ impl<'t> Table<'t> {
             place: node.map(Spanned::span),
             entries,
             known: Vec::new(),
-            not_yet: Vec::new(),
         }
     }
 
@@ -187,26 +196,11 @@ impl<'t> Table<'t> {
         Vec::new()
     }
 
-    /// A key that the documentation names, but that this version cannot fulfil: better refused than ignored.
-    pub(crate) fn not_yet(&mut self, key: &'static str, hint: &str) {
-        let entries = self.entries;
-        if let Some((name, _)) = entries.and_then(|entries| entries.get_key_value(key)) {
-            let whole = self.name_of(key);
-            self.sink.error(Finding {
-                place: Some(name.span()),
-                message: format!("`{whole}` is not supported by this version"),
-                example: None,
-                hint: Some(hint.to_owned()),
-            });
-        }
-        self.not_yet.push(key);
-    }
-
     /// Every key has been asked for: what else is there is unknown.
     pub(crate) fn end(self) {
         for (key, _) in self.entries.into_iter().flat_map(DeTable::iter) {
             let text = key.get_ref().as_ref();
-            if self.known.contains(&text) || self.not_yet.contains(&text) {
+            if self.known.contains(&text) {
                 continue;
             }
             let shown: String = text.chars().take(60).collect();
@@ -223,12 +217,26 @@ impl<'t> Table<'t> {
         }
     }
 
+    /// As [`Table::end`], where what is unknown may be a secret under a wrong name.
+    pub(crate) fn end_among_secrets(self) {
+        for (key, node) in self.entries.into_iter().flat_map(DeTable::iter) {
+            if !self.known.contains(&key.get_ref().as_ref()) {
+                self.sink.secret(Some(node.span()));
+            }
+        }
+        self.end();
+    }
+
     fn node(&mut self, key: &'static str) -> Option<&'t Spanned<DeValue<'t>>> {
-        self.known.push(key);
+        // What may be one thing or another is asked for more than once.
+        if !self.known.contains(&key) {
+            self.known.push(key);
+        }
         self.entries?.get(key)
     }
 
-    fn header(&self) -> String {
+    /// As it is written in the file: `[app.web]`, `[[listen]]`.
+    pub(crate) fn header(&self) -> String {
         if self.repeats {
             format!("[[{}]]", self.name)
         } else {

@@ -7,7 +7,7 @@ use std::fmt::Display;
 use std::ops::{Range, RangeInclusive};
 use std::time::Duration;
 
-use swap_core::duration;
+use swap_core::{Share, duration};
 use toml::Spanned;
 use toml::de::{DeInteger, DeValue};
 
@@ -75,14 +75,41 @@ impl<'t> Value<'t> {
 
     /// A number from above 0 up to and with 1.
     pub(crate) fn share(self) -> Option<f64> {
-        let share: Option<f64> = match self.raw()? {
-            DeValue::Float(number) => number.as_str().parse().ok(),
-            // Small whole numbers only: others are out of the range in any case.
-            DeValue::Integer(number) => whole(number).map(|n| n.min(2) as f64),
+        let share = Some(self.real()?).filter(|share| *share > 0.0 && *share <= 1.0);
+        share.or_else(|| self.wrong("is above 0 and at most 1"))
+    }
+
+    /// A number, whole or with a fraction.
+    pub(crate) fn number(self, limits: RangeInclusive<f64>) -> Option<f64> {
+        self.within(Some(self.real()?), limits, f64::to_string)
+    }
+
+    /// A share of all clients, in per cent.
+    pub(crate) fn per_cent(self) -> Option<Share> {
+        let text = match self.raw()? {
+            DeValue::Float(number) => number.as_str().to_owned(),
+            // A negative one is none of ours either, and is shown as it stands there.
+            DeValue::Integer(number) => match whole(number) {
+                Some(number) => number.to_string(),
+                None => number.as_str().to_owned(),
+            },
             other => return self.not("a number", other),
         };
-        let share = share.filter(|share| *share > 0.0 && *share <= 1.0);
-        share.or_else(|| self.wrong("is above 0 and at most 1"))
+        match text.parse() {
+            Ok(share) => Some(share),
+            Err(error) => self.bad::<Share>(error),
+        }
+    }
+
+    /// Any number. One below zero that is whole is not a number at all, which is within no limits.
+    fn real(&self) -> Option<f64> {
+        let number = match self.raw()? {
+            DeValue::Float(number) => number.as_str().parse().ok(),
+            DeValue::Integer(number) => whole(number).map(|number| number as f64),
+            other => return self.not("a number", other),
+        };
+        // Zero with a sign would be written with it, and means the same.
+        Some(number.unwrap_or(f64::NAN) + 0.0)
     }
 
     /// A text.
@@ -91,6 +118,12 @@ impl<'t> Value<'t> {
             DeValue::String(text) => Some(text),
             other => self.not("a text in quotes", other),
         }
+    }
+
+    /// A text that nobody is to be shown, whatever is said about it.
+    pub(crate) fn secret(self) -> Option<&'t str> {
+        self.sink.secret(self.place());
+        self.text()
     }
 
     /// A text that means something.

@@ -6,12 +6,12 @@ use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::time::Duration;
 
-use swap_core::{AppName, Release, duration};
+use swap_core::{AppName, OnFail, Release, Share, duration};
 
 use crate::{
-    AccessLog, Acme, Admin, App, CertificateFiles, ClientCertificates, Control, Hold, Limits,
-    Listen, Probe, Protocol, ResumeRate, Server, Settings, Timeouts, Tls, Upstream, UpstreamTls,
-    size,
+    AccessLog, Acme, Admin, App, Canary, CertificateFiles, ClientCertificates, Cohort, Control,
+    Hold, Limits, Listen, Probe, Protocol, ResumeRate, Server, Settings, Sign, Sticky, Timeouts,
+    Tls, Upstream, UpstreamTls, size,
 };
 
 /// Dotted keys and their values in TOML.
@@ -98,6 +98,22 @@ fn tls(tls: &Tls) -> String {
         keys.push(format!("client_required = {required}"));
     }
     inline(&keys)
+}
+
+/// With its secret.
+fn cohort(Cohort { name, sign }: &Cohort) -> String {
+    let pair = |name: &str, value: &str| {
+        inline(&[
+            format!("name = {}", text(name)),
+            format!("value = {}", text(value)),
+        ])
+    };
+    let sign = match sign {
+        Sign::Header { name, value } => format!("header = {}", pair(name, value)),
+        Sign::Cookie { name, value } => format!("cookie = {}", pair(name, value)),
+        Sign::Clients(networks) => format!("clients = {}", list(networks.iter().map(text))),
+    };
+    inline(&[format!("name = {}", text(name)), sign])
 }
 
 fn inline(keys: &[String]) -> String {
@@ -208,6 +224,9 @@ impl Lines {
             probe,
             hold,
             timeouts,
+            canary,
+            cohorts,
+            affinity,
         } = app;
         self.put(table, "hosts", list(hosts.iter().map(text)));
         self.put(table, "paths", list(paths.iter().map(text)));
@@ -222,6 +241,9 @@ impl Lines {
         self.probe(&format!("{table}.probe"), probe);
         self.hold(&format!("{table}.hold"), hold);
         self.timeouts(&format!("{table}.timeouts"), timeouts);
+        self.canary(&format!("{table}.canary"), canary);
+        self.put(table, "cohort", list(cohorts.iter().map(cohort)));
+        self.put(table, "affinity", length(*affinity));
     }
 
     fn upstream(&mut self, table: &str, Upstream { protocol, tls }: &Upstream) {
@@ -297,6 +319,47 @@ impl Lines {
         self.put(table, "connect", length(*connect));
         self.put(table, "response", length(*response));
     }
+
+    fn canary(&mut self, table: &str, canary: &Canary) {
+        let Canary {
+            steps,
+            step_time,
+            watch,
+            min_requests,
+            alpha,
+            min_effect,
+            max_error_increase,
+            max_latency_increase,
+            guard_error_rate,
+            sticky,
+            on_fail,
+            opt_in,
+        } = canary;
+        self.put(table, "steps", list(steps.iter().map(Share::to_string)));
+        self.put(table, "step_time", length(*step_time));
+        self.put(table, "watch", length(*watch));
+        self.put(table, "min_requests", min_requests);
+        self.put(table, "alpha", alpha);
+        self.put(table, "min_effect", min_effect);
+        self.put(table, "max_error_increase", max_error_increase);
+        self.put(table, "max_latency_increase", max_latency_increase);
+        self.put(table, "guard_error_rate", guard_error_rate);
+        let sticky = match sticky {
+            Sticky::Cookie => "cookie",
+            Sticky::Client => "client",
+            Sticky::None => "none",
+        };
+        self.put(table, "sticky", text(sticky));
+        let on_fail = match on_fail {
+            OnFail::Rollback => "rollback",
+            OnFail::Freeze => "freeze",
+        };
+        self.put(table, "on_fail", text(on_fail));
+        let opt_in = opt_in.as_ref().map_or("false".to_owned(), |cookie| {
+            inline(&[format!("cookie = {}", text(cookie))])
+        });
+        self.put(table, "opt_in", opt_in);
+    }
 }
 
 /// A TOML text.
@@ -337,7 +400,14 @@ mod tests {
             [app.\"a.b\".hold]\nmax_requests = 5\nmax_bytes = \"6KiB\"\nmax_wait = \"10m7s\"\n\
             max_share = 0.8\nwhen_down = false\nresume_rate = 9\nanswer_probes = false\n\
             [app.\"a.b\".timeouts]\nboot = \"10s\"\ndrain = \"12s\"\ndrain_held = \"11s\"\n\
-            connect = \"13ms\"\nresponse = \"1d\"\n";
+            connect = \"13ms\"\nresponse = \"1d\"\n\
+            [app.\"a.b\".canary]\nsteps = [0.0001, 2.5, 100]\nstep_time = \"30s\"\nwatch = \"0s\"\nmin_requests = 20\n\
+            alpha = 0.000001\nmin_effect = 1\nmax_error_increase = -0.0\nmax_latency_increase = 2\n\
+            guard_error_rate = 1e-2\nsticky = \"none\"\non_fail = \"freeze\"\nopt_in = { cookie = \"c\" }\n\
+            [[app.\"a.b\".cohort]]\nname = \"h\"\nheader = { name = \"X-H\", value = \"a \\\"b\\\\\" }\n\
+            [[app.\"a.b\".cohort]]\nname = \"c\"\ncookie = { name = \"k\", value = \"=1=\" }\n\
+            [[app.\"a.b\".cohort]]\nname = \"n\"\nclients = [\"10.0.0.0/8\", \"::1\"]\n\
+            [app.\"b\"]\nhosts = [\"b\"]\naffinity = \"1h\"\ncanary = { sticky = \"client\", opt_in = false }\n";
         let acme = "acme = { agree = true, directory = \"https://a.example/d\", contact = [\"mailto:a@b.example\"], \
             root = \"/r\", challenge = \"http-01\" }\nlisten = [{ address = \"[::1]:443\", \
             tls = { acme = [\"a.example\"] } }, { address = \"[::1]:444\", \

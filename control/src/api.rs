@@ -1,6 +1,8 @@
 //! The API: from a request to the driver and back. Paths and fields are CONTRACT's.
 
+mod canary;
 mod commands;
+mod experiment;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
 mod read;
@@ -14,7 +16,7 @@ use http::header::{ACCEPT, HeaderMap};
 use http::{Request, StatusCode};
 use hyper::body::Incoming;
 use swap_core::{AppName, Event, OperationId};
-use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::sync::{Mutex, Semaphore, oneshot};
 
 use crate::driver::{Command, Commanded, Conditions, Inbox, Message};
 use crate::events::Events;
@@ -71,9 +73,6 @@ pub(crate) struct Api {
     streams: Arc<Semaphore>,
 }
 
-/// Streams of events at once: fewer than connections, so that commands always find a place.
-const STREAMS_MAX: usize = 32;
-
 pub(crate) async fn answer(api: Api, request: Request<Incoming>, uid: u32) -> Answer {
     let route = routes::find(request.method(), request.uri().path());
     match route {
@@ -93,7 +92,7 @@ impl Api {
             hooks,
             standing,
             reloading: Arc::default(),
-            streams: Arc::new(Semaphore::new(STREAMS_MAX)),
+            streams: Arc::new(Semaphore::new(stream::PLACES)),
         }
     }
 
@@ -132,7 +131,7 @@ impl Api {
                 };
                 Ok(of_json(StatusCode::OK, &upgraded))
             }
-            Route::App(app, verb) => self.command(&app, verb, request, by).await,
+            Route::App(app, verb) => self.command(&app, verb, request, uid).await,
         }
     }
 
@@ -280,20 +279,23 @@ impl Api {
         app: &str,
         verb: Verb,
         request: Request<Incoming>,
-        by: String,
+        uid: u32,
     ) -> Result<Answer, Problem> {
         let app = self.app(app).await?;
         let to = Addressed {
             app,
             verb: verb.word(),
             conditions: conditions(request.headers())?,
-            by,
+            by: format!("uid {uid}"),
+            uid,
         };
         let streams = wants_stream(request.headers());
         match verb {
             Verb::Plan => self.plan(to.app, body(request).await?).await,
             Verb::Promote => {
-                let ask = commands::promote(body(request).await?, &to).await?;
+                let ask = body(request).await?;
+                let canary = self.canary(&ask, &to).await?;
+                let ask = commands::promote(ask, canary, &to).await?;
                 let how = How::new(ask.detach, streams, ask.command);
                 self.begin(to, ask.event, how).await
             }
@@ -318,7 +320,24 @@ impl Api {
                 let event = commands::block(body(request).await?, &to)?;
                 self.do_now(to, event).await
             }
+            Verb::ExperimentStart => {
+                let event = experiment::start(body(request).await?, &to)?;
+                self.do_now(to, event).await
+            }
+            Verb::ExperimentClose => {
+                let ask = experiment::close(body(request).await?, &to)?;
+                let how = How::new(ask.detach, streams, false);
+                self.begin(to, ask.event, how).await
+            }
             Verb::Resume => self.bare(to, Event::Resume, request).await,
+            Verb::Pause => {
+                let by = to.by.clone();
+                self.bare(to, Event::Pause { by }, request).await
+            }
+            Verb::Advance => {
+                let by = to.by.clone();
+                self.bare(to, Event::Advance { by }, request).await
+            }
             Verb::Abort => self.bare(to, Event::Abort, request).await,
             Verb::Unblock => self.bare(to, Event::Unblock, request).await,
         }
@@ -359,6 +378,7 @@ impl Api {
             verb,
             conditions,
             by,
+            uid: _,
         } = to;
         self.standing.commands().await?;
         let command = Command {
@@ -402,31 +422,6 @@ impl Api {
             Operation::Running { .. } => Err(problem::stopped()),
         }
     }
-
-    fn place(&self) -> Result<OwnedSemaphorePermit, Problem> {
-        let place = self.streams.clone().try_acquire_owned();
-        place.map_err(|_| problem::too_many_streams(STREAMS_MAX))
-    }
-
-    async fn stream(&self, request: &Request<Incoming>) -> Result<Answer, Problem> {
-        let query = parameters(request.uri().query(), &["operation", "past"])?;
-        let last = last_event_id(request.headers())?;
-        let wants_past = is_true(&query, "past")?;
-        let watched = match query.get("operation") {
-            Some(id) => {
-                let (operation, state) = self.known_operation(id).await?;
-                Some(Watched::new(operation, state, Runner::Nobody))
-            }
-            None => None,
-        };
-        // Who asks for an operation may be late: its events that are kept are told. So they are to who asks for them.
-        let after = last.or((wants_past || watched.is_some()).then_some(0));
-        let subscription = match after {
-            Some(last) => self.events.subscribe_after(last),
-            None => self.events.subscribe(),
-        };
-        Ok(stream::open(self.place()?, subscription, watched))
-    }
 }
 
 /// A command on its way: for which app, from whom, on what conditions.
@@ -435,6 +430,7 @@ struct Addressed {
     verb: &'static str,
     conditions: Conditions,
     by: String,
+    uid: u32,
 }
 
 /// How an operation is answered.
@@ -463,15 +459,6 @@ impl How {
 
 fn has_ended(state: &Operation) -> bool {
     matches!(state, Operation::Ended { .. })
-}
-
-fn last_event_id(fields: &HeaderMap) -> Result<Option<u64>, Problem> {
-    let Some(value) = fields.get("last-event-id") else {
-        return Ok(None);
-    };
-    let id = value.to_str().ok().and_then(|id| id.parse().ok());
-    let wrong = || problem::usage("Last-Event-ID is not a whole number");
-    id.map(Some).ok_or_else(wrong)
 }
 
 fn wants_stream(fields: &HeaderMap) -> bool {

@@ -13,7 +13,7 @@ use crate::api::{Api, Hooks, ReloadHook, Replacing};
 use crate::driver::Driver;
 use crate::events::Events;
 use crate::journal::{History, Journal, JournalError};
-use crate::plane::{DataPlane, Signals};
+use crate::plane::{DataPlane, Mishaps, Signals};
 use crate::server::{self, Places};
 use crate::socket::{ControlSocket, SocketError};
 use crate::standing::Standing;
@@ -73,6 +73,7 @@ pub struct ControlPlane {
     reload: ReloadHook,
     upgrade: UpgradeHook,
     accepting: Accepting,
+    mishaps: Option<Mishaps>,
     is_heir: bool,
 }
 
@@ -117,8 +118,18 @@ impl ControlPlane {
             reload,
             upgrade,
             accepting,
+            mishaps: None,
             is_heir,
         })
+    }
+
+    /// Tells as events what the data plane says of errors of releases beside the live one.
+    #[must_use]
+    pub fn telling(self, mishaps: Mishaps) -> Self {
+        Self {
+            mishaps: Some(mishaps),
+            ..self
+        }
     }
 
     /// Publishes the apps and begins to serve, on the runtime that calls it. `plane` knows their settings already. After
@@ -141,11 +152,15 @@ impl ControlPlane {
             reload,
             upgrade,
             accepting,
+            mishaps,
             is_heir,
         } = self;
         let events = Events::new();
+        if let Some(mishaps) = mishaps {
+            tokio::spawn(crate::mishaps::tell(mishaps, events.clone()));
+        }
         let (mut driver, messages) = Driver::new(plane, journal, history, events.clone());
-        driver.configure(apps).await;
+        Box::pin(driver.configure(apps)).await;
         // The apps are published; only now can anybody ask for them.
         let socket = Arc::new(socket.listen()?);
         let standing = Standing::new(is_heir);

@@ -6,11 +6,15 @@
 mod apps;
 mod carry;
 mod command;
+mod external;
+mod judging;
 mod kept;
 mod lending;
 mod look;
 mod message;
 mod probing;
+mod rollouts;
+mod showing;
 mod step;
 mod wakes;
 
@@ -55,6 +59,9 @@ pub(crate) struct Driver {
     began: Instant,
     sample_at: Instant,
     progress_at: Instant,
+    judge_at: Instant,
+    /// Another process may have the journal.
+    is_lent: bool,
 }
 
 impl Driver {
@@ -81,6 +88,8 @@ impl Driver {
             began,
             sample_at: began,
             progress_at: began,
+            judge_at: began,
+            is_lent: false,
         };
         (driver, messages)
     }
@@ -103,7 +112,8 @@ impl Driver {
                 () = sleep_until(wake) => self.awake().await,
                 signal = signals.next() => self.observe_signal(signal).await,
                 message = messages.recv() => match message {
-                    Some(message) => self.take(message).await,
+                    // Boxed: it has room for whatever may be asked.
+                    Some(message) => Box::pin(self.take(message)).await,
                     None => return,
                 },
             }
@@ -134,6 +144,10 @@ impl Driver {
             }
             Message::Operation(id, reply) => drop(reply.send(self.operations.watch(&id))),
             Message::Apps(reply) => drop(reply.send(self.apps.keys().cloned().collect())),
+            Message::Canary(app, reply) => {
+                let kept = self.apps.get(&app);
+                let _ = reply.send(kept.map(|kept| kept.config.canary.clone()));
+            }
             Message::Lend(reply) => drop(reply.send(self.lend().await)),
             Message::Still(reply) => self.wait_until_still(reply),
             Message::TakeBack(reply) => {
@@ -141,7 +155,7 @@ impl Driver {
                 let _ = reply.send(());
             }
             Message::Configure(configs, reply) => {
-                self.configure(configs).await;
+                Box::pin(self.configure(configs)).await;
                 let _ = reply.send(());
             }
         }
@@ -170,17 +184,24 @@ impl Driver {
         if self.wakes.any_is_busy() {
             wake = wake.min(self.progress_at);
         }
+        if self.wakes.any_rollout() && !self.is_lent {
+            wake = wake.min(self.judge_at);
+        }
         let at = |moment: Moment| self.began + (moment - Moment::default());
-        let deadline = self.wakes.next();
+        let deadline = self.wakes.next(self.is_lent);
         deadline.map_or(wake, |deadline| wake.min(at(deadline)))
     }
 
     async fn awake(&mut self) {
-        let late = self.wakes.late(self.now());
+        let late = self.wakes.late(self.now(), self.is_lent);
         for name in late {
             self.observe(&name, Event::DeadlinePassed).await;
         }
         let now = Instant::now();
+        if self.judge_at <= now && self.wakes.any_rollout() && !self.is_lent {
+            self.judge_at = now + judging::LOOK;
+            self.judge().await;
+        }
         if self.progress_at <= now {
             self.progress_at = now + PROGRESS;
             self.tell_progress();

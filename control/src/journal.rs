@@ -30,6 +30,7 @@ use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread::{self, JoinHandle};
 
 use swap_core::{AppName, Generation, ReleaseId, Saved};
+use swap_judge::Arm;
 use tokio::sync::oneshot;
 
 use crate::failpoint;
@@ -52,6 +53,8 @@ pub(crate) struct Past {
     pub(crate) live_since: Option<String>,
     /// Releases that have passed their probe.
     pub(crate) passed: BTreeSet<ReleaseId>,
+    /// What a canary that goes on was compared with last.
+    pub(crate) control: Option<Arm>,
     /// Oldest first.
     pub(crate) receipts: VecDeque<Receipt>,
 }
@@ -62,6 +65,7 @@ impl Past {
             saved: self.saved.clone(),
             live_since: self.live_since.clone(),
             passed: self.passed.clone(),
+            control: self.control.clone(),
         }
     }
 

@@ -27,9 +27,13 @@ pub mod failpoint;
 #[doc(hidden)]
 pub mod fuzzing;
 #[cfg(feature = "server")]
+mod gates;
+#[cfg(feature = "server")]
 mod impatient;
 #[cfg(feature = "server")]
 mod journal;
+#[cfg(feature = "server")]
+mod mishaps;
 #[cfg(feature = "server")]
 mod monotonic;
 #[cfg(feature = "server")]

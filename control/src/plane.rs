@@ -3,13 +3,19 @@
 //! Everything here returns at once and cannot fail: what can fail is journalled before. What takes time is reported
 //! back as a [`Signal`].
 
+mod mishaps;
+
 use std::io;
 use std::pin::Pin;
 
-use swap_core::{Address, AppName, Cause, GateId, Generation, Methods, Release};
-
+use swap_core::{
+    Address, AppName, ArmName, Cause, GateId, Generation, Methods, Release, ReleaseId, Split,
+};
+use swap_judge::Arm;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
+
+pub use mishaps::{Mishaps, Teller, mishaps};
 
 use crate::wire::Shed;
 
@@ -40,8 +46,14 @@ pub trait DataPlane: Send + Sync + 'static {
     /// cause and methods change.
     fn hold(&self, app: &AppName, cause: Cause, methods: Methods);
 
-    /// Make `live` what every later request of the app meets, behind a fresh gate. Visible when this returns.
+    /// Make `live` what every later request of the app meets, behind a fresh gate, or behind that of the release beside it
+    /// that it was till now. Visible when this returns.
     fn publish(&self, app: &AppName, generation: Generation, gate: GateId, live: Option<Release>);
+
+    /// Let the clients of these slices meet the releases beside the live one, which stays as it is; none: let everybody
+    /// meet the live one. A release that was beside it behind the same gate stays, with its connections; so do the arms'
+    /// counters, unless key or round are others. Visible when this returns.
+    fn split(&self, app: &AppName, generation: Generation, split: Option<Split>);
 
     /// Close the gate. `Signal::GateEmpty` follows once no request of the classes that `methods` belong to runs behind
     /// it and every worker has closed its idle connections to its release. Closing twice is fine.
@@ -65,10 +77,49 @@ pub trait DataPlane: Send + Sync + 'static {
     /// What has been counted for the app since the process began, and what the hold looks like now.
     fn traffic(&self, app: &AppName) -> Traffic;
 
+    /// What the arms of the split that is published now have counted.
+    fn arms(&self, app: &AppName) -> Option<Arms>;
+
     /// Of that, the number of requests: asked for every app each second.
     fn requests(&self, app: &AppName) -> u64 {
         self.traffic(app).requests
     }
+}
+
+/// What has been counted since the arms' counters began.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Arms {
+    /// The split's.
+    pub key: String,
+    /// The split's.
+    pub round: u64,
+    /// Bits of each arm's bitmaps of clients; none: each request is drawn for itself.
+    pub slots: Option<u64>,
+    /// In the order of the split's slices.
+    pub arms: Vec<(ArmName, Arm)>,
+}
+
+/// An error of a release beside the live one, as whoever looks on is told of it. It has no query and no cookies.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Mishap {
+    /// Which app.
+    pub app: AppName,
+    /// In which arm; none: who always sees the next release.
+    pub arm: Option<ArmName>,
+    /// Of which release.
+    pub release: ReleaseId,
+    /// At which instance, if one was chosen.
+    pub instance: Option<Address>,
+    /// What was asked.
+    pub method: String,
+    /// Without the query.
+    pub path: String,
+    /// What the app answered, if it did.
+    pub status: Option<u16>,
+    /// Why it did not: `connect_refused`.
+    pub reason: Option<&'static str>,
+    /// `X-Request-Id`
+    pub request_id: String,
 }
 
 /// What the data plane reports by itself. A signal is a state, not a message: it may be seen twice, never missed.

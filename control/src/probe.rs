@@ -2,6 +2,7 @@
 
 mod ask;
 mod grpc;
+mod smoke;
 
 use std::fmt;
 use std::sync::Arc;
@@ -15,6 +16,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::plane::Connecting;
 use ask::probe;
+pub(crate) use smoke::smoke;
 
 /// How often something is probed that somebody waits for.
 const WAITING_INTERVAL: Duration = Duration::from_millis(100);

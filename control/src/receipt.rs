@@ -6,7 +6,7 @@ use swap_core::{AppName, Ending};
 
 use crate::plane::{HoldCounts, Traffic};
 use crate::wall::wall_now;
-use crate::wire::Receipt;
+use crate::wire::{Judged, Receipt};
 
 /// Where the counters stood when an operation began.
 #[derive(Clone, Debug)]
@@ -29,6 +29,7 @@ pub(crate) fn receipt(
     ending: &Ending,
     baseline: &Baseline,
     now: &Traffic,
+    judge: Option<Judged>,
 ) -> Receipt {
     let before = &baseline.traffic;
     let hold = hold_of(ending, before, now);
@@ -74,6 +75,7 @@ pub(crate) fn receipt(
         drained: now.drained.saturating_sub(before.drained),
         cut: now.cut.saturating_sub(before.cut),
         lost: now.lost.saturating_sub(before.lost),
+        judge,
     }
 }
 

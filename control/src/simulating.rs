@@ -88,7 +88,7 @@ impl Simulated {
         apps: BTreeMap<AppName, holdfast_config::App>,
         signals: Signals,
     ) -> Commander {
-        self.driver.configure(apps).await;
+        Box::pin(self.driver.configure(apps)).await;
         let inbox = self.driver.inbox();
         tokio::spawn(self.driver.run(self.messages, signals));
         Commander(inbox)

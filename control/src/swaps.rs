@@ -66,6 +66,7 @@ fn word(outcome: Outcome) -> &'static str {
         Outcome::AlreadyLive => "already_live",
         Outcome::Failed => "failed",
         Outcome::Aborted => "aborted",
+        Outcome::RolledBack => "rolled_back",
         Outcome::Interrupted => "interrupted",
     }
 }

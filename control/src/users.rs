@@ -35,3 +35,13 @@ fn uid_of(passwd: &str, name: &str) -> Option<u32> {
         .find(|line| line.split(':').next() == Some(name))?;
     line.split(':').nth(2)?.parse().ok()
 }
+
+/// The group of a user, as `/etc/passwd` has it; else one that owns nothing.
+pub(crate) fn gid_of(uid: u32) -> u32 {
+    const NOGROUP: u32 = 65_534;
+    let known = fs::read_to_string("/etc/passwd").unwrap_or_default();
+    let is_it = |line: &&str| line.split(':').nth(2) == Some(uid.to_string().as_str());
+    let line = known.lines().find(is_it);
+    let gid = line.and_then(|line| line.split(':').nth(3)?.parse().ok());
+    gid.unwrap_or(NOGROUP)
+}

@@ -2,113 +2,27 @@
 //!
 //! Requests deny unknown fields, so that a mistyped flag is an error; answers may grow.
 
+mod canary;
+mod percent;
+mod requests;
+
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 use swap_core::{
-    Address, AppName, Cause, Generation, Methods, OperationId, Outcome, ReleaseId, Strategy,
+    Address, AppName, ArmName, Cause, Generation, OperationId, Outcome, ReleaseId, Strategy,
+    Verdict,
 };
 
-/// `POST /v1/apps/{app}/promote`. Durations as text: `1m30s`.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct PromoteRequest {
-    /// What shall serve; needed.
-    pub release: Option<ReleaseId>,
-    /// `IP:PORT`, `name:port` (resolved by the daemon, now) or `unix:/path`.
-    pub instance: Vec<String>,
-    /// `overlap` (default) or `hold`.
-    pub strategy: Strategy,
-    /// `--boot-timeout`
-    pub boot_timeout: Option<String>,
-    /// `--drain-timeout`
-    pub drain_timeout: Option<String>,
-    /// `--hold-timeout`
-    pub hold_timeout: Option<String>,
-    /// `--if-current`
-    pub if_current: Option<ReleaseId>,
-    /// `--reason`
-    pub reason: Option<String>,
-    /// `--operation`; also the field `Idempotency-Key`. Made up if not given.
-    pub operation: Option<OperationId>,
-    /// Answer 202 at once instead of waiting for the end.
-    pub detach: bool,
-    /// A COMMAND runs in the client: the answer is a stream of events, `command` among them tells it to start, and
-    /// `POST /v1/operations/{id}/command` says how it ended. If the stream's reader goes before that, it has failed.
-    pub command: bool,
-}
-
-/// `POST /v1/apps/{app}/stage`
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct StageRequest {
-    /// Which release; needed.
-    pub release: Option<ReleaseId>,
-    /// Where it runs; at least one.
-    pub instance: Vec<String>,
-    /// `--boot-timeout`
-    pub boot_timeout: Option<String>,
-    /// `--operation`
-    pub operation: Option<OperationId>,
-}
-
-/// `POST /v1/apps/{app}/unstage`
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct UnstageRequest {
-    /// Which release; needed.
-    pub release: Option<ReleaseId>,
-}
-
-/// `POST /v1/apps/{app}/hold`
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct HoldRequest {
-    /// Hold only methods that may change something.
-    pub writes: bool,
-    /// Hold only these.
-    pub methods: Option<Methods>,
-    /// When it ends by itself.
-    pub timeout: Option<String>,
-    /// Why.
-    pub reason: Option<String>,
-    /// `--operation`
-    pub operation: Option<OperationId>,
-}
-
-/// `POST /v1/apps/{app}/rollback`
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct RollbackRequest {
-    /// To which, if not the previous one.
-    pub release: Option<ReleaseId>,
-    /// Why.
-    pub reason: Option<String>,
-    /// `--operation`
-    pub operation: Option<OperationId>,
-    /// Answer 202 at once.
-    pub detach: bool,
-}
-
-/// `POST /v1/apps/{app}/block`
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct BlockRequest {
-    /// Why; needed.
-    pub reason: Option<String>,
-}
-
-/// `POST /v1/upgrade`
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct UpgradeRequest {
-    /// The program; none: what is now where the daemon's was. Absolute.
-    pub binary: Option<PathBuf>,
-    /// Wait until every app stands still, instead of being refused.
-    #[serde(default)]
-    pub wait: bool,
-}
+pub use canary::{
+    ArmShare, ArmStatus, CanaryStatus, ControlStatus, ExperimentStatus, Figures, Finding,
+    GateStatus, Judged, Says,
+};
+pub use percent::Percent;
+pub use requests::{
+    BlockRequest, CloseExperimentRequest, CommandEnd, HoldRequest, PlanRequest, PromoteRequest,
+    RollbackRequest, StageRequest, StartExperimentRequest, UnstageRequest, UpgradeRequest,
+};
 
 /// Its answer, when another process serves.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -121,14 +35,6 @@ pub struct Upgraded {
     pub was: u32,
     /// From the question to this answer; clients waited for none of it.
     pub took_ms: u64,
-}
-
-/// `POST /v1/apps/{app}/plan`
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct PlanRequest {
-    /// How long the new release will take to boot; else the app's last hold, else 10 s.
-    pub boot: Option<String>,
 }
 
 /// The answer to `plan`.
@@ -149,16 +55,6 @@ pub struct Plan {
     /// Whether that fits the limits.
     pub fits: bool,
     /// In words: what does not fit, and which limit it meets.
-    pub why: Option<String>,
-}
-
-/// `POST /v1/operations/{id}/command`: how the COMMAND ended.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct CommandEnd {
-    /// Whether it exited 0.
-    pub ok: bool,
-    /// What went wrong: `exit status 3`.
     pub why: Option<String>,
 }
 
@@ -198,6 +94,15 @@ pub struct AppStatus {
     pub hold: HoldStatus,
     /// Promotes are refused: by whom, why.
     pub blocked: Option<swap_core::Block>,
+    /// How a canary goes, while there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub canary: Option<CanaryStatus>,
+    /// What it is compared with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub control: Option<ControlStatus>,
+    /// The experiment that is on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub experiment: Option<ExperimentStatus>,
 }
 
 /// Where an app stands.
@@ -251,6 +156,9 @@ pub struct NextStatus {
     pub operation: OperationId,
     /// The last probe's result, in words.
     pub probe: Option<String>,
+    /// The share of the clients that get it, in per cent; none before there is a canary.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub share: Option<Percent>,
 }
 
 /// A release that drains.
@@ -340,6 +248,9 @@ pub struct Receipt {
     pub cut: u64,
     /// Ended without the app's answer and without their client leaving.
     pub lost: u64,
+    /// What the judge said of a canary.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub judge: Option<Judged>,
 }
 
 /// Requests that a hold refused, by reason.
@@ -414,7 +325,8 @@ pub struct Event {
 pub enum What {
     /// The daemon accepts traffic.
     Ready,
-    /// An operation reached a phase: `booting`, `holding`, `command`, `swapped`, `releasing`, `draining`, `returning`.
+    /// An operation reached a phase: `booting`, `smoking`, `canary`, `paused`, `watching`, `withdrawing`, `holding`,
+    /// `command`, `swapped`, `releasing`, `draining`, `returning`.
     Phase {
         /// Which.
         phase: String,
@@ -435,6 +347,12 @@ pub enum What {
         held: u64,
         /// The last failed probe, in words.
         probe: Option<String>,
+        /// How a canary goes.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        canary: Option<CanaryStatus>,
+        /// What it is compared with.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        control: Option<ControlStatus>,
     },
     /// Requests go by a new table from now on.
     Published {
@@ -445,6 +363,63 @@ pub enum What {
         /// Just before that, in microseconds of the machine's monotonic clock (`CLOCK_MONOTONIC`), to be laid beside what
         /// other programs of this machine wrote down.
         monotonic_us: u64,
+    },
+    /// From now on so many clients get another release than the live one; no arms: nobody does.
+    Split {
+        /// The app's generation.
+        generation: u64,
+        /// In the order of their places.
+        arms: Vec<ArmShare>,
+        /// What cohorts see.
+        preview: Option<ReleaseId>,
+        /// Just before that: see `published`.
+        monotonic_us: u64,
+    },
+    /// The judge says something else than before.
+    Verdict {
+        /// What.
+        verdict: Verdict,
+        /// Why, in a sentence.
+        why: String,
+        /// How the canary goes.
+        canary: CanaryStatus,
+        /// What it is compared with.
+        control: Option<ControlStatus>,
+    },
+    /// An external gate says something else than before.
+    Gate {
+        /// What.
+        #[serde(flatten)]
+        gate: GateStatus,
+    },
+    /// A canary waits for a person.
+    Paused {
+        /// Why.
+        why: String,
+    },
+    /// A release beside the live one did not answer as it should.
+    Mishap {
+        /// In which arm; none: who always sees the next release.
+        arm: Option<ArmName>,
+        /// Of which release.
+        release: ReleaseId,
+        /// At which instance.
+        instance: Option<Address>,
+        /// What was asked.
+        method: String,
+        /// Without the query.
+        path: String,
+        /// What the app answered.
+        status: Option<u16>,
+        /// Why it did not.
+        reason: Option<String>,
+        /// `X-Request-Id`
+        request_id: String,
+    },
+    /// So many mishaps more were not told.
+    Suppressed {
+        /// How many.
+        count: u64,
     },
     /// A door shut.
     Held {
@@ -462,7 +437,8 @@ pub enum What {
         /// What happened.
         receipt: Receipt,
     },
-    /// `block`, `unblock`, `unstage`, `resume`, `abort`, `reload`.
+    /// `block`, `unblock`, `unstage`, `resume`, `abort`, `pause`, `advance`, `experiment start`, `experiment close`,
+    /// `reload`.
     Command {
         /// Which.
         verb: String,

@@ -70,6 +70,8 @@ enum What {
     ThousandSwaps,
     /// The daemon's own program replaced, again and again
     Upgrades,
+    /// Canaries that are worse, that die, that are slow, that are as good, and that nobody asks
+    Canary,
     /// Promotes among clients that send and read a few octets at a time
     SlowClients,
     /// Promotes with WebSockets open
@@ -133,6 +135,7 @@ impl Cli {
             What::Overflow => Scenario::Overflow,
             What::ThousandSwaps => Scenario::ThousandSwaps,
             What::Upgrades => Scenario::Upgrades,
+            What::Canary => Scenario::Canary,
             What::SlowClients => Scenario::SlowClients,
             What::Websocket => Scenario::Websocket,
             What::Soak => Scenario::Soak,
@@ -184,7 +187,7 @@ mod tests {
     #[test]
     fn all_short_is_every_scenario_in_small() {
         let cli = Cli::try_parse_from(["loadtests", "all-short", "--rate", "50"]).unwrap();
-        assert_eq!(cli.scenarios().len(), 11);
+        assert_eq!(cli.scenarios().len(), 12);
         let options = cli.options(Scenario::ThousandSwaps);
         assert_eq!((options.count, options.rate), (Some(20), Some(50.0)));
     }

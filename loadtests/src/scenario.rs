@@ -2,6 +2,7 @@
 
 mod attacks;
 mod burst;
+mod canary;
 mod down;
 mod held;
 mod hold;
@@ -37,6 +38,7 @@ pub(crate) enum Scenario {
     Overflow,
     ThousandSwaps,
     Upgrades,
+    Canary,
     SlowClients,
     Soak,
     Websocket,
@@ -51,7 +53,7 @@ pub(crate) enum Scenario {
 
 impl Scenario {
     /// All that need nothing but this binary.
-    pub(crate) const ALL: [Self; 11] = [
+    pub(crate) const ALL: [Self; 12] = [
         Self::Overlap,
         Self::Hold,
         Self::Down,
@@ -61,6 +63,7 @@ impl Scenario {
         Self::Websocket,
         Self::ThousandSwaps,
         Self::Upgrades,
+        Self::Canary,
         Self::Held,
         Self::Soak,
     ];
@@ -84,6 +87,9 @@ impl Scenario {
             Self::ThousandSwaps => "promotes in a row, with either strategy",
             Self::Upgrades => {
                 "the daemon's own program replaced again and again under a mixed load"
+            }
+            Self::Canary => {
+                "canaries that are worse, that die, that are slow, that are as good, and that nobody asks"
             }
             Self::SlowClients => {
                 "promotes with either strategy among clients that send and read slowly"
@@ -124,6 +130,7 @@ impl Scenario {
             | Self::Hold
             | Self::Down
             | Self::NeverReady
+            | Self::Canary
             | Self::SlowClients
             | Self::Soak
             | Self::Websocket
@@ -153,6 +160,7 @@ impl Scenario {
             Self::Overflow => overflow::play(options).await,
             Self::ThousandSwaps => thousand_swaps::play(options).await,
             Self::Upgrades => upgrades::play(options).await,
+            Self::Canary => canary::play(options).await,
             Self::SlowClients => slow_clients::play(options).await,
             Self::Soak => soak::play(options).await,
             Self::Websocket => websocket::play(options).await,
@@ -177,6 +185,7 @@ impl fmt::Display for Scenario {
             Self::Overflow => "overflow",
             Self::ThousandSwaps => "thousand-swaps",
             Self::Upgrades => "upgrades",
+            Self::Canary => "canary",
             Self::SlowClients => "slow-clients",
             Self::Soak => "soak",
             Self::Websocket => "websocket",

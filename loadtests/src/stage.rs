@@ -33,6 +33,8 @@ pub(crate) struct Stage {
     /// Which release was to get requests when.
     pub(crate) reigns: Reigns,
     pub(crate) verdict: Verdict,
+    /// Apps that have to run as long as it does.
+    pub(crate) apps: Vec<App>,
     place: Place,
 }
 
@@ -118,6 +120,7 @@ impl Stage {
             swapctl,
             reigns,
             verdict: Verdict::default(),
+            apps: Vec::new(),
             place,
         })
     }

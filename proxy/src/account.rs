@@ -12,9 +12,12 @@ use crate::answer::Reason;
 use crate::clock;
 use crate::counters::Loss;
 use crate::door::Admitted;
+use crate::draw::Who;
 use crate::lease::Lease;
+use crate::part::{self, Part};
 use crate::release::LiveRelease;
 use crate::route::Routed;
+use crate::split::Counted;
 use crate::worker::Worker;
 
 /// The account of one request.
@@ -23,6 +26,11 @@ pub(crate) struct Account {
     routed: Option<Routed>,
     /// Whose answer it is.
     release: Option<Arc<LiveRelease>>,
+    /// Only where there is a split.
+    part: Option<Box<Part>>,
+    who: Who,
+    /// It has had its try at what it drew: it is the live release's, and is counted no more.
+    settled: bool,
     received: Duration,
     held: Duration,
     status: Option<StatusCode>,
@@ -42,6 +50,9 @@ impl Account {
             worker,
             routed: None,
             release: None,
+            part: None,
+            who: Who::Unknown,
+            settled: false,
             received,
             held: Duration::ZERO,
             status: None,
@@ -102,6 +113,74 @@ impl Account {
         self.admitted.take().map(|admitted| *admitted)
     }
 
+    /// Who sends it, which is found out once.
+    pub(crate) fn who(&mut self) -> &mut Who {
+        &mut self.who
+    }
+
+    /// Whether what it drew has failed it before.
+    pub(crate) fn is_settled(&self) -> bool {
+        self.settled
+    }
+
+    /// A release is pinned, under the snapshot that it was routed by last.
+    pub(crate) fn takes_part(&mut self, part: Option<Box<Part>>) {
+        self.part = part.filter(|_| !self.settled);
+    }
+
+    /// It is sent to this instance.
+    pub(crate) fn tries(&mut self, instance: usize) {
+        if let Some(part) = &mut self.part {
+            part.tries(instance);
+        }
+    }
+
+    /// An attempt has failed. There may be others.
+    pub(crate) fn stumbled(&mut self, loss: Loss) {
+        if let Some(part) = &mut self.part {
+            part.fails(loss);
+        }
+    }
+
+    /// Nobody whom it drew can be reached. What follows is between it and the live release.
+    pub(crate) fn fell_through(&mut self, loss: Loss) {
+        self.stumbled(loss);
+        self.settle();
+    }
+
+    /// Its end is not its release's fault.
+    pub(crate) fn was_cut(&mut self) {
+        self.part = None;
+    }
+
+    /// Its part in the split is over.
+    pub(crate) fn settle(&mut self) {
+        let Some((part, routed)) = self.part.take().zip(self.routed.as_ref()) else {
+            return;
+        };
+        self.settled = true;
+        let app = routed.app();
+        let ended = part::Ended {
+            answered: self.release.as_ref().and(self.status),
+            status: self.status,
+            reason: self.reason,
+        };
+        let erred = part.has_erred(&ended);
+        if let Some((arm, split)) = part.arm().zip(app.split.as_ref()) {
+            let took = clock::lately().saturating_sub(self.received);
+            let counted = Counted {
+                unit: part.unit(),
+                received: self.received,
+                took: took.saturating_sub(self.held),
+                erred,
+            };
+            split.tally.count(self.worker.index, arm, &counted);
+        }
+        if erred && let Some(story) = part.story() {
+            self.worker.teller.tell(|| story.mishap(app, &part, &ended));
+        }
+    }
+
     /// The app answers.
     pub(crate) fn answered(&mut self, lease: &Lease, status: StatusCode) {
         if let Some(admitted) = &mut self.admitted {
@@ -109,6 +188,10 @@ impl Account {
         }
         self.release = Some(lease.release().clone());
         self.status = Some(status);
+        if lease.tunnel.get() {
+            // How long it stays open says nothing of the app.
+            self.settle();
+        }
     }
 
     /// We answer.
@@ -120,15 +203,22 @@ impl Account {
         }
     }
 
+    /// An answer of ours that is no refusal.
+    pub(crate) fn told(&mut self, status: StatusCode) {
+        self.status = Some(status);
+    }
+
     /// It ended without the app's answer, and not through its client.
-    pub(crate) fn lost(&self, loss: Loss) {
+    pub(crate) fn lost(&mut self, loss: Loss) {
+        self.stumbled(loss);
         if let Some(routed) = &self.routed {
             routed.app().counters.of(self.worker.index).lose(loss);
         }
     }
 
     /// Octets went to an instance a second time.
-    pub(crate) fn retried(&self) {
+    pub(crate) fn retried(&mut self, loss: Loss) {
+        self.stumbled(loss);
         if let Some(routed) = &self.routed {
             routed.app().counters.of(self.worker.index).retried.add(1);
         }
@@ -161,6 +251,7 @@ const RETRY_GRACE: u64 = 5;
 
 impl Drop for Account {
     fn drop(&mut self) {
+        self.settle();
         let took = clock::lately().saturating_sub(self.received);
         if let (Some(release), Some(status)) = (&self.release, self.status) {
             let cells = release.counters.of(self.worker.index);

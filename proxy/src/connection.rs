@@ -26,9 +26,10 @@ use tokio::net::TcpStream;
 use crate::body::Upload;
 use crate::clock;
 use crate::http2;
-use crate::io::{ClientIo, Socket, read_some};
+use crate::io::{Socket, poll_read_some, read_some};
 use crate::linger;
 use crate::listen::{Accepted, Front};
+use crate::lobby::Place;
 use crate::peer;
 use crate::stop::Stop;
 use crate::tls::Secured;
@@ -77,12 +78,13 @@ pub(crate) async fn run(accepted: Accepted, worker: Rc<Worker>) {
     let (is_http2, mut read) = version;
     // So many octets of it had been let in before.
     let mut known = 0;
+    let mut deadline = None;
     if is_http2 {
         let stream = Box::pin(serve_http2(&conn, stream, read, client)).await;
         return linger::close(stream).await;
     }
     loop {
-        let (ended, back) = Box::pin(serve(&conn, stream, read, known)).await;
+        let (ended, back) = Box::pin(serve(&conn, stream, read, known, &mut deadline)).await;
         stream = back;
         known = 0;
         match ended {
@@ -92,26 +94,30 @@ pub(crate) async fn run(accepted: Accepted, worker: Rc<Worker>) {
                 break;
             }
             Ended::Tunnel(tunnel, read) => {
+                drop(deadline);
                 stream = Box::pin(tunnel.run(stream, read)).await;
                 break;
             }
             Ended::Resting(ahead) => {
                 read = ahead;
                 if read.is_empty() {
-                    match rest(&conn, &mut stream).await {
+                    match rest(&conn, &mut stream, &mut deadline).await {
                         Some(octets) => read = octets,
                         None => break,
                     }
                 }
             }
-            Ended::Parked(parked, ahead) => match wait(parked, &ahead, stream.tcp()).await {
-                Some((resumed, octets)) => {
-                    conn.errand.replace(Errand::Resume(Box::new(resumed)));
-                    read = octets;
-                    known = read.len();
+            Ended::Parked(parked, ahead) => {
+                deadline = None;
+                match wait(parked, &ahead, stream.tcp()).await {
+                    Some((resumed, octets)) => {
+                        conn.errand.replace(Errand::Resume(Box::new(resumed)));
+                        read = octets;
+                        known = read.len();
+                    }
+                    None => return drop(permit),
                 }
-                None => return drop(permit),
-            },
+            }
         }
     }
     match stream {
@@ -195,13 +201,58 @@ async fn version(stream: &mut Secured, first: Bytes, conn: &Conn) -> io::Result<
 /// Drives hyper's connection over the socket, and gives the socket back.
 async fn serve_http2(conn: &Rc<Conn>, stream: Secured, read: Bytes, client: SocketAddr) -> Secured {
     let socket: Socket = Rc::new(RefCell::new(stream));
-    let io = ClientIo::new(socket.clone(), read, conn.activity.clone());
+    let io = conn.io(&socket, read);
     http2::serve(io, conn, client).await;
     reclaim(socket)
 }
 
 /// Waits apart from hyper for the next request; its first octets. None: there will be no other.
-async fn rest(conn: &Conn, stream: &mut Secured) -> Option<Bytes> {
+async fn rest(
+    conn: &Rc<Conn>,
+    stream: &mut Secured,
+    deadline: &mut Option<Deadline>,
+) -> Option<Bytes> {
+    match rest_running(conn, stream, deadline).await {
+        Rested::Come(octets) => Some(octets).filter(|it| !it.is_empty()),
+        // What has come in the last moment is answered.
+        Rested::Idle => linger::has_unread(stream.tcp()).then(Bytes::new),
+        Rested::Stopping => rest_stopping(conn, stream).await,
+    }
+}
+
+/// How a rest ended.
+enum Rested {
+    Come(Bytes),
+    /// It took too long.
+    Idle,
+    /// The listener stops.
+    Stopping,
+}
+
+async fn rest_running(
+    conn: &Rc<Conn>,
+    stream: &mut Secured,
+    deadline: &mut Option<Deadline>,
+) -> Rested {
+    let deadline = deadline.get_or_insert_with(|| Deadline::new(conn));
+    let mut place = Place::new(conn.worker.lobby.clone());
+    poll_fn(|cx| {
+        if place.poll_turn(stream.tcp(), cx).is_ready() {
+            if let Poll::Ready(come) = poll_read_some(stream, cx) {
+                return Poll::Ready(Rested::Come(come.unwrap_or_default()));
+            }
+        } else if place.waits() {
+            return Poll::Pending;
+        }
+        if conn.front().stop.is_stopping() {
+            return Poll::Ready(Rested::Stopping);
+        }
+        deadline.poll_resting(conn, cx).map(|()| Rested::Idle)
+    })
+    .await
+}
+
+async fn rest_stopping(conn: &Conn, stream: &mut Secured) -> Option<Bytes> {
     let idle = conn.front().limits.idle;
     let rested = clock::now().saturating_sub(conn.activity.doing().1);
     let coming = read_some(stream);
@@ -239,15 +290,22 @@ fn join(mut head: BytesMut, mut body: Option<Upload>, read: &Bytes) -> Bytes {
 }
 
 /// Drives hyper's connection over the socket, and gives the socket back.
-async fn serve(conn: &Rc<Conn>, stream: Secured, read: Bytes, known: usize) -> (Ended, Secured) {
+async fn serve(
+    conn: &Rc<Conn>,
+    stream: Secured,
+    read: Bytes,
+    known: usize,
+    deadline: &mut Option<Deadline>,
+) -> (Ended, Secured) {
     let _built = conn.worker.memory.build();
     let socket: Socket = Rc::new(RefCell::new(stream));
     conn.socket.replace(Rc::downgrade(&socket));
     let rules = rules(&conn.front().limits, known);
-    let io = ClientIo::new(socket.clone(), read, conn.activity.clone());
+    let io = conn.io(&socket, read);
     let service = service_fn(|request| way::take(conn.clone(), request));
     let mut hyper = rules.serve_connection(TokioIo::new(io), service);
-    let mut deadline = Deadline::new(conn);
+    let deadline = deadline.get_or_insert_with(|| Deadline::new(conn));
+    deadline.wake(conn);
     let outcome = poll_fn(|cx| {
         loop {
             if Pin::new(&mut hyper).poll(cx).is_ready() {
@@ -256,6 +314,7 @@ async fn serve(conn: &Rc<Conn>, stream: Secured, read: Bytes, known: usize) -> (
             match &*conn.errand.borrow() {
                 Errand::Park(_) => return Poll::Ready(Outcome::Over),
                 Errand::Close => return Poll::Ready(Outcome::Over),
+                Errand::None if conn.rests_at_once() => return Poll::Ready(Outcome::Resting),
                 Errand::None | Errand::Resume(_) | Errand::Tunnel(_) => {}
             }
             match std::task::ready!(deadline.poll(conn, cx)) {
@@ -289,13 +348,17 @@ pub(crate) fn rules(limits: &Limits, ahead: usize) -> http1::Builder {
     rules
         .half_close(true)
         .header_read_timeout(None)
-        .max_buf_size(limits.head_size + ahead);
+        .max_header_size(limits.head_size + ahead)
+        .max_buf_size(UPLOAD_AHEAD_MAX.max(limits.head_size) + ahead);
     if ahead > 0 || limits.fields > FIELDS_USUAL {
         // Room for a few that the policy does not count.
         rules.max_headers(limits.fields + 5);
     }
     rules
 }
+
+/// So much of an upload is read at once, and ahead of an app that does not take it.
+const UPLOAD_AHEAD_MAX: usize = 64 << 10;
 
 /// For so many fields hyper has room without being asked; for a number that it is told, it allocates with each request.
 const FIELDS_USUAL: usize = 100;

@@ -25,6 +25,13 @@ impl Cell {
         self.0.store(self.0.load(Relaxed).wrapping_sub(n), Relaxed);
     }
 
+    /// Sets these bits. Whether any of them was not.
+    pub(crate) fn set(&self, bits: u64) -> bool {
+        let before = self.read();
+        self.0.store(before | bits, Relaxed);
+        before & bits != bits
+    }
+
     pub(crate) fn read(&self) -> u64 {
         self.0.load(Relaxed)
     }
@@ -67,20 +74,27 @@ impl Histogram {
 pub(crate) struct PerWorker<T>(Box<[Line<T>]>);
 
 /// On cache lines of its own (two: adjacent lines are fetched together).
-#[derive(Debug, Default)]
+#[derive(Debug)]
 #[repr(align(128))]
 struct Line<T>(T);
 
 impl<T: Default> PerWorker<T> {
     pub(crate) fn new(workers: usize) -> Self {
-        Self((0..workers).map(|_| Line::default()).collect())
+        Self::each(workers, T::default)
+    }
+}
+
+impl<T> PerWorker<T> {
+    /// With what `make` makes for each.
+    pub(crate) fn each(workers: usize, make: impl Fn() -> T) -> Self {
+        Self((0..workers).map(|_| Line(make())).collect())
     }
 
     pub(crate) fn of(&self, worker: usize) -> &T {
         &self.0[worker].0
     }
 
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &T> + Clone {
         self.0.iter().map(|line| &line.0)
     }
 }

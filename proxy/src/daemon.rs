@@ -117,7 +117,8 @@ async fn serve(
     // Not while another process does.
     let accepting = Accepting::new(heir.is_none());
     let workers = Workers::new(&listeners, connections, &access_log, &accepting);
-    let (workers, observed) = workers.map_err(|error| internal("the listeners", error))?;
+    let workers = workers.map_err(|error| internal("the listeners", error))?;
+    let (workers, observed, mishaps) = workers;
     let plane = workers.plane.clone();
     let (upgrade, upgrades) = succession::hook();
     let mut options = options(
@@ -130,6 +131,7 @@ async fn serve(
     )?;
     options.inherited = heir.as_mut().and_then(|heir| heir.belongings.take());
     let control = ControlPlane::open(options).map_err(usage)?;
+    let control = control.telling(mishaps);
     let upkeep = acme::open(
         &settings,
         &state_dir(&settings)?,

@@ -41,18 +41,18 @@ pub(crate) fn enter(app: &App, exchange: &Exchange, account: &mut Account) -> En
     entry(app.door.arrive(arrival(exchange), clock::now()))
 }
 
-/// Brings a request back that found nobody behind the gate numbered `gate`. The second value: it was this one that
+/// Brings a request back that found nobody behind the gate of the publish numbered `epoch`. The second value: it was this one that
 /// shut the door.
 pub(crate) fn come_back(
     door: &std::sync::Arc<Door>,
     admitted: Option<Admitted>,
-    gate: u64,
+    epoch: u64,
     exchange: &Exchange,
 ) -> (Entry, bool) {
     let now = clock::now();
     let back = match admitted {
-        Some(admitted) => admitted.come_back(Cause::Down, gate, now),
-        None => door.come_back(Cause::Down, gate, arrival(exchange), now),
+        Some(admitted) => admitted.come_back(Cause::Down, epoch, now),
+        None => door.come_back(Cause::Down, epoch, arrival(exchange), now),
     };
     (entry(back.arrived), back.shut)
 }
@@ -81,7 +81,7 @@ fn arrival(exchange: &Exchange) -> Arrival {
 }
 
 /// Whose share a client takes: an IPv4 address, or an IPv6 network of 64 bits.
-fn share_of(client: IpAddr) -> u128 {
+pub(crate) fn share_of(client: IpAddr) -> u128 {
     match client.to_canonical() {
         IpAddr::V4(address) => u128::from(address.to_bits()),
         IpAddr::V6(address) => address.to_bits() >> 64 << 64,

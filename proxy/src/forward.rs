@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use holdfast_config::Protocol;
 use http::header::{self, HeaderMap, HeaderValue};
-use http::{Request, Response, StatusCode, Version, response};
+use http::{Method, Request, Response, StatusCode, Version, response};
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
 use swap_gate::Class;
@@ -38,12 +38,10 @@ const REFUSALS_MAX: u32 = 3;
 const FULL_MAX: u32 = 5;
 
 /// How forwarding ended.
-#[expect(
-    clippy::large_enum_variant,
-    reason = "one a request, moved once; a box would be an allocation"
-)]
 pub(crate) enum Forwarded {
     Answered(Answered),
+    /// That it has not got this; and the release before it, which is still there, may have it. The request is as it was.
+    NotFound(Answered),
     /// Nobody behind the lease's gate can be reached. Nothing of the request has left, or nothing that matters.
     Unreachable(Loss),
     /// It cannot be tried again.
@@ -71,6 +69,8 @@ pub(crate) enum Follows {
 pub(crate) struct Forward<'a> {
     pub(crate) conn: &'a Rc<Conn>,
     pub(crate) lease: Lease,
+    /// The client came over TLS.
+    pub(crate) secure: bool,
     /// If one was asked for.
     pub(crate) websocket: Option<Websocket>,
 }
@@ -87,6 +87,7 @@ impl Forward<'_> {
         let mut last = Loss::ConnectRefused;
         let mut full = 0;
         while let Some(instance) = self.lease.choose(&tried, clock::lately()) {
+            account.tries(instance);
             let began = clock::lately();
             let mut checkout = match self.checkout(exchange, instance).await {
                 Ok(checkout) => checkout,
@@ -98,13 +99,27 @@ impl Forward<'_> {
                 }
                 Err(error) => {
                     last = self.not_connected(instance, &error);
+                    account.stumbled(last);
                     tried.push(instance);
                     continue;
                 }
             };
+            let may_be_older = self.lease.has_older() && exchange.head.method == Method::GET;
             let (sending, spare) = self.send(exchange, &mut checkout);
             match self.outcome(pin!(sending), &checkout).await {
-                Attempt::Answered(response) => return self.answer(response, checkout, account),
+                Attempt::Answered(response) => {
+                    let is_missing = response.status() == StatusCode::NOT_FOUND;
+                    let again = (may_be_older && is_missing).then(|| spare.replay());
+                    let forwarded = self.answer(response, checkout, account);
+                    return match (forwarded, again.flatten()) {
+                        (Forwarded::Answered(answered), Some(head)) => {
+                            exchange.head = head;
+                            take_back(exchange, target);
+                            Forwarded::NotFound(answered)
+                        }
+                        (forwarded, _) => forwarded,
+                    };
+                }
                 Attempt::Unsent(request) => {
                     let (head, body) = request.into_parts();
                     (exchange.head, exchange.body) = (head, body.into_unsent());
@@ -114,6 +129,9 @@ impl Forward<'_> {
                 }
                 Attempt::Refused(refusal) => {
                     exchange.refused += 1;
+                    if refusal == Refusal::Stream {
+                        account.stumbled(Loss::UpstreamReset);
+                    }
                     let may = exchange.refused <= REFUSALS_MAX
                         && (refusal == Refusal::GoingAway || account.spend_retry());
                     // Boxed, as all that is rare: each request has room for it otherwise.
@@ -136,9 +154,14 @@ impl Forward<'_> {
                     Some(head)
                         if exchange.sent == 0 && !error.is_parse() && account.spend_retry() =>
                     {
-                        account.retried();
+                        last = failure(&error);
+                        account.retried(last);
                         exchange.head = head;
                         exchange.sent += 1;
+                        if self.lease.is_beside() {
+                            // The live release has not failed it yet.
+                            break;
+                        }
                     }
                     // Failed twice: it may go back to the door, but only if there is nobody to connect to.
                     Some(head)
@@ -340,6 +363,7 @@ impl Forward<'_> {
         account: &mut Account,
     ) -> Forwarded {
         self.name_release(&mut head.headers);
+        self.name_client(&mut head.headers, account);
         account.answered(&self.lease, head.status);
         Forwarded::Answered(Answered { head, what_follows })
     }
@@ -347,6 +371,13 @@ impl Forward<'_> {
     fn name_release(&self, fields: &mut HeaderMap) {
         if let Some(name) = &self.app().settings.release_header {
             fields.insert(name, self.lease.release().header.clone());
+        }
+    }
+
+    /// A client that was drawn is to draw the same again.
+    fn name_client(&self, fields: &mut HeaderMap, account: &mut Account) {
+        if let Some(cookie) = account.who().cookie(self.secure) {
+            fields.append(header::SET_COOKIE, cookie);
         }
     }
 }

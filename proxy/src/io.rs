@@ -15,6 +15,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
 use crate::clock;
+use crate::lobby::{Lobby, Place};
 use crate::tls::Secured;
 
 /// So much is copied together and sent with a plain write: `writev` takes the kernel longer than that takes us.
@@ -99,13 +100,17 @@ pub(crate) async fn read_some<R>(stream: &mut R) -> io::Result<Bytes>
 where
     R: AsyncRead + Unpin,
 {
-    poll_fn(|cx| {
-        let mut octets = [MaybeUninit::uninit(); SOME];
-        let mut octets = ReadBuf::uninit(&mut octets);
-        ready!(Pin::new(&mut *stream).poll_read(cx, &mut octets))?;
-        Poll::Ready(Ok(Bytes::copy_from_slice(octets.filled())))
-    })
-    .await
+    poll_fn(|cx| poll_read_some(stream, cx)).await
+}
+
+pub(crate) fn poll_read_some<R>(stream: &mut R, cx: &mut Context<'_>) -> Poll<io::Result<Bytes>>
+where
+    R: AsyncRead + Unpin,
+{
+    let mut octets = [MaybeUninit::uninit(); SOME];
+    let mut octets = ReadBuf::uninit(&mut octets);
+    ready!(Pin::new(stream).poll_read(cx, &mut octets))?;
+    Poll::Ready(Ok(Bytes::copy_from_slice(octets.filled())))
 }
 
 /// What a connection is doing, and since when.
@@ -180,14 +185,22 @@ pub(crate) struct ClientIo {
     socket: Socket,
     front: Bytes,
     activity: Rc<Activity>,
+    /// For the next request.
+    place: Place,
 }
 
 impl ClientIo {
-    pub(crate) fn new(socket: Socket, front: Bytes, activity: Rc<Activity>) -> Self {
+    pub(crate) fn new(
+        socket: Socket,
+        front: Bytes,
+        activity: Rc<Activity>,
+        lobby: Rc<Lobby>,
+    ) -> Self {
         Self {
             socket,
             front,
             activity,
+            place: Place::new(lobby),
         }
     }
 
@@ -210,6 +223,16 @@ impl AsyncRead for ClientIo {
             buf.put_slice(&self.front.split_to(take));
             self.note_read();
             return Poll::Ready(Ok(()));
+        }
+        let Self {
+            socket,
+            activity,
+            place,
+            ..
+        } = &mut *self;
+        // With TLS the next request may be here already, with nothing more to come from the socket.
+        if activity.doing.get() == Doing::Idle && socket.borrow().is_plain() {
+            ready!(place.poll_turn(socket.borrow().tcp(), cx));
         }
         let before = buf.filled().len();
         ready!(Pin::new(&mut *self.socket.borrow_mut()).poll_read(cx, buf))?;
@@ -249,8 +272,10 @@ impl AsyncWrite for ClientIo {
 
     /// hyper comes here only when its own buffer is empty.
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.activity.unflushed.set(false);
-        Pin::new(&mut *self.socket.borrow_mut()).poll_flush(cx)
+        let flushed = Pin::new(&mut *self.socket.borrow_mut()).poll_flush(cx);
+        // TLS keeps what the socket does not take.
+        self.activity.unflushed.set(flushed.is_pending());
+        self.activity.wrote(flushed)
     }
 
     /// How a connection ends is the connection step's business, once it has the socket back.

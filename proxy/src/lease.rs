@@ -23,6 +23,8 @@ pub(crate) struct Leased {
     routed: Routed,
     worker: usize,
     class: Class,
+    /// On which release beside the live one; none: on that.
+    beside: Option<usize>,
     /// On which instance, once one is chosen.
     instance: Cell<Option<usize>>,
     /// It has become a tunnel.
@@ -33,13 +35,14 @@ pub(crate) struct Leased {
 #[derive(Debug)]
 pub(crate) struct Closed;
 
-/// Pins the live release of `routed` for one request. `Ok(None)`: the app is empty.
+/// Pins the live release of `routed` for one request, or one beside it. `Ok(None)`: the app is empty.
 pub(crate) fn pick(
     routed: Routed,
+    beside: Option<usize>,
     worker: usize,
     method: &Method,
 ) -> Result<Option<Lease>, Closed> {
-    let Some(live) = &routed.app().live else {
+    let Some(live) = routed.app().release(beside) else {
         return Ok(None);
     };
     let class = class(method);
@@ -51,6 +54,7 @@ pub(crate) fn pick(
         routed,
         worker,
         class,
+        beside,
         instance: Cell::new(None),
         tunnel: Cell::new(false),
     })))
@@ -58,11 +62,35 @@ pub(crate) fn pick(
 
 impl Leased {
     pub(crate) fn release(&self) -> &Arc<LiveRelease> {
-        // `pick` makes leases only of apps that have a live release, and the snapshot never changes.
-        match &self.app().live {
-            Some(live) => live,
+        // `pick` makes leases only of releases that the snapshot has, and that never changes.
+        match self.app().release(self.beside) {
+            Some(release) => release,
             None => unreachable!("a lease on an empty app"),
         }
+    }
+
+    /// Whether there is a live release besides this one.
+    pub(crate) fn is_beside(&self) -> bool {
+        self.beside.is_some()
+    }
+
+    /// Whether the release that served before the live one, which this is of, is still to be asked.
+    pub(crate) fn has_older(&self) -> bool {
+        self.older_at().is_some()
+    }
+
+    /// A lease on that one.
+    pub(crate) fn older(&self, method: &Method, now: Duration) -> Option<Lease> {
+        let older = self.older_at()?;
+        let instances = &self.app().release(Some(older))?.instances;
+        instances.iter().find(|instance| instance.is_up(now))?;
+        let picked = pick(self.routed.clone(), Some(older), self.worker, method);
+        picked.ok().flatten()
+    }
+
+    fn older_at(&self) -> Option<usize> {
+        let split = self.app().split.as_ref()?;
+        split.fallback().filter(|_| !self.is_beside())
     }
 
     /// Chooses an instance: the less busy one of two that are up, passing over `tried`. One that is down is better

@@ -1,5 +1,5 @@
 //! Holdfast: the data plane and the daemon. One file for one step of a request's way:
-//! listen → http (`connection`) → policy → route → door → pick (`lease`) → upstream → forward; `way` tells it whole.
+//! listen → http (`connection`) → policy → route → door → draw → pick (`lease`) → upstream → forward; `way` tells it whole.
 
 mod access_log;
 mod account;
@@ -19,11 +19,14 @@ mod challenges;
 mod check;
 mod cli;
 mod clock;
+mod cohorts;
 mod connection;
+mod cookies;
 mod counters;
 mod daemon;
 mod demo;
 mod door;
+mod draw;
 mod exchange;
 mod fields;
 mod forward;
@@ -40,19 +43,23 @@ mod limits;
 mod linger;
 mod listen;
 mod listeners;
+mod lobby;
 mod log;
 mod memory;
 mod metrics;
+mod opt_in;
 mod outlet;
+mod part;
 mod peer;
 mod plane;
 mod policy;
 mod proxy_protocol;
 mod release;
 mod route;
-#[cfg(feature = "simulation")]
+#[cfg(any(test, feature = "simulation"))]
 #[doc(hidden)]
 pub mod simulating;
+mod split;
 mod stop;
 mod table;
 #[cfg(any(test, fuzzing, feature = "benching"))]

@@ -20,10 +20,13 @@ pub(crate) fn close(stream: Secured) -> Pin<Box<impl Future<Output = ()>>> {
 }
 
 async fn end(mut stream: Secured) {
-    if stream.shutdown().await.is_err() {
-        return;
-    }
-    let _ = tokio::time::timeout(LINGER_MAX, drain(stream.tcp())).await;
+    let ending = async {
+        // With TLS it may have to write.
+        if stream.shutdown().await.is_ok() {
+            drain(stream.tcp()).await;
+        }
+    };
+    let _ = tokio::time::timeout(LINGER_MAX, ending).await;
 }
 
 /// Reads until the end. The buffer lives between two waits only, so that a lingering connection takes no memory.

@@ -3,28 +3,30 @@
 //! What must be in order is done here, under one lock that only the control plane takes; requests see the published
 //! table, the door and the gate, and nothing else.
 
+mod ending;
+mod entrance;
 mod words;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::time::Duration;
 
 use holdfast_control::failpoint;
-use holdfast_control::plane::{Connecting, DataPlane, Signal, Signaller, Traffic};
-use swap_core::{Address, AppName, Cause, GateId, Generation, Methods, Release, ReleaseId};
-use swap_gate::Classes;
+use holdfast_control::plane::{Arms, Connecting, DataPlane, Signal, Signaller, Traffic};
+use swap_core::{Address, AppName, Cause, GateId, Generation, Methods, Release, Split};
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::clock;
-use crate::counters::{PerWorker, ReleaseCells};
-use crate::release::LiveRelease;
+use crate::counters::PerWorker;
 use crate::route::Routes;
 use crate::table::{AllSettings, App, Door, Published, Settings, Table};
 use crate::upstream;
 use crate::worker::Mail;
-use words::{bounds, classes, hold_counts};
+use ending::Ending;
+use entrance::Entrance;
+pub(crate) use entrance::Survey;
+use words::{bounds, classes};
 
 /// The apps and their releases, as they are published.
 pub(crate) struct Plane {
@@ -42,24 +44,6 @@ struct State {
     /// In the order of the published table.
     apps: BTreeMap<AppName, Entrance>,
     routes: Arc<Routes>,
-}
-
-/// An app, with what of it is not in the table.
-struct Entrance {
-    app: Arc<App>,
-    /// Closed gates that are not empty yet.
-    draining: Vec<Draining>,
-    /// Counters of the releases that are live, were live last, or drain.
-    releases: Vec<(ReleaseId, Arc<PerWorker<ReleaseCells>>)>,
-    /// Requests that ran when the door was shut: where the pace of the release starts.
-    running_before: u32,
-    /// The control plane has said nothing of this app yet: its door is shut until it does.
-    unheard_of: bool,
-}
-
-struct Draining {
-    live: Arc<LiveRelease>,
-    since: Duration,
 }
 
 impl Plane {
@@ -109,15 +93,11 @@ impl Plane {
             settings: settings.clone(),
             door,
             live: None,
+            epoch: 0,
+            split: None,
             counters: Arc::new(PerWorker::new(self.mail.len())),
         };
-        Entrance {
-            app: Arc::new(app),
-            draining: Vec::new(),
-            releases: Vec::new(),
-            running_before: 0,
-            unheard_of: true,
-        }
+        Entrance::new(app, self.mail.len())
     }
 
     /// Returns when each worker has gone round.
@@ -162,11 +142,7 @@ impl Plane {
     /// Every app with its counters, for the metrics.
     pub(crate) fn survey(&self) -> Vec<Survey> {
         let state = self.state();
-        let survey = |entrance: &Entrance| Survey {
-            app: entrance.app.clone(),
-            releases: entrance.releases.clone(),
-        };
-        state.apps.values().map(survey).collect()
+        state.apps.values().map(Entrance::survey).collect()
     }
 
     fn door(&self, app: &AppName) -> Option<Arc<Door>> {
@@ -174,105 +150,7 @@ impl Plane {
     }
 
     fn forget(&self, app: &AppName, uid: u64) {
-        self.with(app, |entrance| {
-            entrance
-                .draining
-                .retain(|draining| draining.live.uid != uid);
-            entrance.forget_releases();
-        });
-    }
-}
-
-/// One app, as the metrics see it.
-pub(crate) struct Survey {
-    pub(crate) app: Arc<App>,
-    pub(crate) releases: Vec<(ReleaseId, Arc<PerWorker<ReleaseCells>>)>,
-}
-
-impl Entrance {
-    fn with_settings(self, settings: &Arc<Settings>) -> Self {
-        self.app.door.set_bounds(bounds(&settings.config.hold));
-        let App {
-            name,
-            door,
-            live,
-            counters,
-            settings: _,
-        } = &*self.app;
-        let app = App {
-            name: name.clone(),
-            settings: settings.clone(),
-            door: door.clone(),
-            live: live.clone(),
-            counters: counters.clone(),
-        };
-        Self {
-            app: Arc::new(app),
-            ..self
-        }
-    }
-
-    /// The same app with another release; the old one goes to those that drain, where `close` finds it.
-    fn set_live(&mut self, live: Option<Arc<LiveRelease>>) {
-        let App {
-            name,
-            settings,
-            door,
-            live: old,
-            counters,
-        } = &*self.app;
-        let since = clock::now();
-        self.draining
-            .extend(old.clone().map(|live| Draining { live, since }));
-        self.app = Arc::new(App {
-            name: name.clone(),
-            settings: settings.clone(),
-            door: door.clone(),
-            live,
-            counters: counters.clone(),
-        });
-    }
-
-    fn counters_of(&mut self, release: &ReleaseId, workers: usize) -> Arc<PerWorker<ReleaseCells>> {
-        let known = self.releases.iter().position(|(id, _)| id == release);
-        let (id, counters) = match known {
-            Some(at) => self.releases.remove(at),
-            None => (release.clone(), Arc::new(PerWorker::new(workers))),
-        };
-        self.releases.push((id, counters.clone()));
-        counters
-    }
-
-    /// Keeps the live release, the one before, and those that drain.
-    fn forget_releases(&mut self) {
-        let keep_from = self.releases.len().saturating_sub(2);
-        let draining: Vec<_> = self
-            .draining
-            .iter()
-            .map(|d| d.live.release.id.clone())
-            .collect();
-        let mut at = 0;
-        self.releases.retain(|(id, _)| {
-            at += 1;
-            at > keep_from || draining.contains(id)
-        });
-    }
-
-    fn find(&self, gate: GateId) -> Option<Arc<LiveRelease>> {
-        let draining = self.draining.iter().map(|draining| &draining.live);
-        draining
-            .chain(&self.app.live)
-            .find(|live| live.gate_id == gate)
-            .cloned()
-    }
-
-    fn running(&self) -> u64 {
-        let live = self
-            .app
-            .live
-            .iter()
-            .chain(self.draining.iter().map(|draining| &draining.live));
-        live.map(|live| live.gate.running(Classes::ALL)).sum()
+        self.with(app, |entrance| entrance.forget(uid));
     }
 }
 
@@ -294,24 +172,32 @@ impl DataPlane for Plane {
         let Some(entrance) = state.apps.get_mut(app) else {
             return;
         };
-        let workers = self.mail.len();
-        let live = live.map(|release| {
-            let counters = entrance.counters_of(&release.id, workers);
-            Arc::new(LiveRelease::new(release, gate, workers, counters))
-        });
         let (first, serves) = (std::mem::take(&mut entrance.unheard_of), live.is_some());
-        entrance.set_live(live);
-        entrance.forget_releases();
-        let door = entrance.app.door.clone();
+        entrance.set_live(gate, live);
+        let (door, epoch) = (entrance.app.door.clone(), entrance.app.epoch);
         self.show(&state);
         failpoint::here("plane.shown");
         // After the publish: who is told that its gate is an old one must find the new table.
-        door.set_epoch(gate.0);
+        door.set_epoch(epoch);
         failpoint::here("plane.epoch");
         if first && serves {
             door.release(0, clock::now());
             self.runtime.spawn(pace(door));
         }
+    }
+
+    fn split(&self, app: &AppName, _: Generation, split: Option<Split>) {
+        let mut state = self.state();
+        let Some(entrance) = state.apps.get_mut(app) else {
+            return;
+        };
+        entrance.set_split(split);
+        self.show(&state);
+    }
+
+    fn arms(&self, app: &AppName) -> Option<Arms> {
+        let split = self.with(app, |entrance| entrance.app.split.clone());
+        split.map(|split| split.tally.arms())
     }
 
     fn close(&self, app: &AppName, gate: GateId, methods: Methods, tunnels_too: bool) {
@@ -359,8 +245,8 @@ impl DataPlane for Plane {
 
     fn mark(&self, app: &AppName, instance: &Address, healthy: bool) {
         self.with(app, |entrance| {
-            let instances = entrance.app.live.iter().flat_map(|live| &*live.instances);
-            instances
+            entrance
+                .instances()
                 .filter(|known| known.address == *instance)
                 .for_each(|known| known.mark(healthy));
         });
@@ -384,85 +270,6 @@ impl DataPlane for Plane {
             let counters = &entrance.app.counters;
             counters.sum(|cells| cells.requests.read())
         })
-    }
-}
-
-impl Entrance {
-    fn traffic(&self) -> Traffic {
-        let now = clock::now();
-        let counters = &self.app.counters;
-        Traffic {
-            requests: counters.sum(|cells| cells.requests.read()),
-            in_flight: self.running(),
-            instances: self
-                .app
-                .live
-                .iter()
-                .flat_map(|live| &*live.instances)
-                .map(|instance| {
-                    (
-                        instance.address.clone(),
-                        instance.is_up(now),
-                        instance.in_flight_total(),
-                    )
-                })
-                .collect(),
-            hold: hold_counts(&self.app.door),
-            retried: counters.sum(|cells| cells.retried.read()),
-            drained: counters.sum(|cells| cells.drained.read()),
-            cut: counters.sum(|cells| cells.cut.read()),
-            lost: counters.lost(),
-            draining: self
-                .draining
-                .iter()
-                .map(|Draining { live, since }| {
-                    (
-                        live.release.clone(),
-                        live.gate.running(Classes::ALL),
-                        now.saturating_sub(*since),
-                    )
-                })
-                .collect(),
-        }
-    }
-}
-
-/// The end of a release behind a closed gate.
-struct Ending {
-    app: AppName,
-    live: Arc<LiveRelease>,
-    plane: Weak<Plane>,
-}
-
-impl Ending {
-    /// Waits for the requests of these classes and reports; then for all of them and every connection, and forgets.
-    async fn run(self, classes: Classes) {
-        let Some(plane) = self.plane.upgrade() else {
-            return;
-        };
-        let empty = Signal::GateEmpty(self.app.clone(), self.live.gate_id);
-        self.live.gate.empty(classes).await;
-        if classes != Classes::ALL {
-            plane.signaller.send(empty.clone());
-            self.live.gate.empty(Classes::ALL).await;
-        }
-        failpoint::here("plane.empty");
-        self.close_connections(&plane.mail).await;
-        failpoint::here("plane.retired");
-        plane.forget(&self.app, self.live.uid);
-        plane.signaller.send(empty);
-    }
-
-    /// Nothing runs any more, so every connection is idle, in some worker's pool.
-    async fn close_connections(&self, mail: &[mpsc::Sender<Mail>]) {
-        self.live.links.close();
-        for worker in mail {
-            let (done, retired) = oneshot::channel();
-            if worker.send(Mail::Retire(self.live.uid, done)).await.is_ok() {
-                let _ = retired.await;
-            }
-        }
-        self.live.links.empty(Classes::ALL).await;
     }
 }
 

@@ -1,7 +1,8 @@
 //! The data plane in one thread, for `simulation`: workers without listeners, whose clients are the other ends of socket
-//! pairs, on a runtime whose time stands still while anybody has something to do. Behind the feature `simulation`, in no
-//! build that is shipped.
+//! pairs, on a runtime whose time stands still while anybody has something to do. Behind the feature `simulation` and in
+//! unit tests, in no build that is shipped.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
@@ -12,21 +13,24 @@ use std::sync::Arc;
 
 use holdfast_config::{App, Limits};
 use holdfast_control::Accepting;
-use holdfast_control::plane::{DataPlane, Signals, signals};
+use holdfast_control::plane::{DataPlane, Mishaps, Signals, mishaps, signals};
 use swap_core::AppName;
 use tokio::net::TcpStream;
-use tokio::runtime::{Handle, LocalOptions, LocalRuntime};
+use tokio::runtime::Handle;
+#[cfg(feature = "simulation")]
+use tokio::runtime::{LocalOptions, LocalRuntime};
 use tokio::sync::{Semaphore, mpsc};
 
 use crate::access_log::AccessLog;
-use crate::clock;
 use crate::connection;
 use crate::listen::{Accepted, Front};
 use crate::peer::Trusted;
 use crate::plane::Plane;
 use crate::stop::Stop;
 use crate::table::{Published, Settings, Table};
-use crate::worker::{self, House, Worker};
+use crate::worker::{House, Worker};
+#[cfg(feature = "simulation")]
+use crate::{clock, worker};
 
 /// Client connections at once.
 const CONNECTIONS_MAX: usize = 10_000;
@@ -38,6 +42,7 @@ const MAIL_MAX: usize = 64;
 /// # Errors
 ///
 /// If the system has no room for one.
+#[cfg(feature = "simulation")]
 pub fn runtime() -> io::Result<LocalRuntime> {
     // No runtime's time may begin before the clock's origin.
     clock::now();
@@ -52,18 +57,26 @@ pub struct Stage {
     workers: Vec<Rc<Worker>>,
     front: Arc<Front>,
     permits: Arc<Semaphore>,
+    mishaps: Cell<Option<Mishaps>>,
 }
 
 impl Stage {
     /// So many workers, on the runtime that runs now.
     pub fn new(workers: usize) -> (Self, Signals) {
         let (signaller, signals) = signals();
+        let (teller, mishaps) = mishaps();
         let published = Arc::new(Published::new(Table::default()));
         let permits = Arc::new(Semaphore::new(CONNECTIONS_MAX));
         let (mut mail, mut staff) = (Vec::new(), Vec::new());
         for index in 0..workers {
             let (to_worker, from_plane) = mpsc::channel(MAIL_MAX);
-            let worker = Worker::new(index, &published, AccessLog::off(), signaller.clone());
+            let worker = Worker::new(
+                index,
+                &published,
+                AccessLog::off(),
+                signaller.clone(),
+                teller.clone(),
+            );
             let house = House::new(worker.clone(), permits.clone(), Accepting::new(true));
             house.keep(from_plane);
             mail.push(to_worker);
@@ -83,8 +96,14 @@ impl Stage {
             workers: staff,
             front: Arc::new(front),
             permits,
+            mishaps: Cell::new(Some(mishaps)),
         };
         (stage, signals)
+    }
+
+    /// What goes wrong on releases beside the live ones; to be taken once.
+    pub fn mishaps(&self) -> Option<Mishaps> {
+        self.mishaps.take()
     }
 
     /// What the control plane drives.

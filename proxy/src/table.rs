@@ -10,9 +10,11 @@ use http::HeaderName;
 use swap_core::{AppName, Cause};
 use swap_gate::Queue;
 
+use crate::cohorts::Cohorts;
 use crate::counters::{AppCells, PerWorker};
 use crate::release::LiveRelease;
 use crate::route::Routes;
+use crate::split::Split;
 use crate::tls::{Outward, TlsError};
 
 /// The door of an app: the queue in which its requests wait.
@@ -34,7 +36,21 @@ pub(crate) struct App {
     pub(crate) door: Arc<Door>,
     /// None while the app is empty.
     pub(crate) live: Option<Arc<LiveRelease>>,
+    /// Grows with each publish of a live release: what the door knows it by.
+    pub(crate) epoch: u64,
+    /// None: everybody gets the live release.
+    pub(crate) split: Option<Arc<Split>>,
     pub(crate) counters: Arc<PerWorker<AppCells>>,
+}
+
+impl App {
+    /// A release beside the live one, or the live one.
+    pub(crate) fn release(&self, beside: Option<usize>) -> Option<&Arc<LiveRelease>> {
+        match beside {
+            None => self.live.as_ref(),
+            Some(at) => self.split.as_ref()?.releases.get(at),
+        }
+    }
 }
 
 /// An app's settings, ready for the data path.
@@ -44,6 +60,8 @@ pub(crate) struct Settings {
     pub(crate) release_header: Option<HeaderName>,
     /// None: its instances are spoken to in plain.
     pub(crate) tls: Option<Outward>,
+    /// None: there are none.
+    pub(crate) cohorts: Option<Cohorts>,
 }
 
 impl Settings {
@@ -55,6 +73,7 @@ impl Settings {
         Ok(Self {
             tls: upstream.tls.as_ref().map(open).transpose()?,
             release_header: name.and_then(|name| HeaderName::try_from(name).ok()),
+            cohorts: Cohorts::of(&config.cohorts),
             config: config.clone(),
         })
     }

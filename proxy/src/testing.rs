@@ -1,8 +1,13 @@
 //! What unit tests, fuzz targets and benches share.
 
+#[cfg(test)]
+mod splitting;
+#[cfg(test)]
+mod stage;
+
 use std::time::Duration;
 
-use holdfast_config::{App, Hold, Probe, ResumeRate, Timeouts, Upstream};
+use holdfast_config::{App, Canary, Hold, Probe, ResumeRate, Timeouts, Upstream};
 
 /// An app with the documented defaults.
 pub(crate) fn app_settings() -> App {
@@ -36,5 +41,8 @@ pub(crate) fn app_settings() -> App {
             connect: Duration::from_secs(2),
             response: Duration::from_secs(60),
         },
+        canary: Canary::default(),
+        cohorts: Vec::new(),
+        affinity: Duration::ZERO,
     }
 }

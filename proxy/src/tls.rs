@@ -218,6 +218,10 @@ impl Secured {
     }
 
     /// The socket below: for its options and for what the kernel knows of it, never for octets.
+    pub(crate) fn is_plain(&self) -> bool {
+        matches!(self, Self::Plain(_))
+    }
+
     pub(crate) fn tcp(&self) -> &TcpStream {
         match self {
             Self::Plain(stream) => stream,

@@ -1,4 +1,4 @@
-//! The way of a request, told once: policy → route → door → pick → forward.
+//! The way of a request, told once: policy → route → door → draw → pick → forward.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -9,10 +9,11 @@ use bytes::Bytes;
 use holdfast_control::plane::Signal;
 use http::header::InvalidHeaderValue;
 use http::uri::PathAndQuery;
-use http::{HeaderValue, Method, Request, Response, header};
+use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use hyper::body::Incoming;
 use swap_core::{Cause, GateId};
 use swap_gate::Turn;
+use tokio::time::timeout;
 
 use crate::access_log::{Began, Line};
 use crate::account::Account;
@@ -22,11 +23,14 @@ use crate::clock;
 use crate::connection::{Conn, Kept, Parked, Resumed};
 use crate::counters::Loss;
 use crate::door::{self, Entry, Ticket};
+use crate::draw::draw;
 use crate::exchange::Exchange;
 use crate::fields::Fields;
 use crate::forward::{Answered, Follows, Forward, Forwarded};
 use crate::lease::{Closed, Lease, pick};
 use crate::listen::Front;
+use crate::opt_in::{self, Wish};
+use crate::part::Part;
 use crate::policy::{self, Facts};
 use crate::route::route;
 use crate::table::App;
@@ -69,6 +73,9 @@ fn heard(answer: Response<AnswerBody>, without_content: bool) -> Response<Answer
     }
 }
 
+/// How long the release before may take to say that it has what the live one has not: an answer waits meanwhile.
+const OLDER_MAX: Duration = Duration::from_secs(2);
+
 /// What comes of a step on the way.
 #[expect(
     clippy::large_enum_variant,
@@ -92,6 +99,7 @@ fn begin(conn: Rc<Conn>, request: Request<Incoming>) -> Step {
             let Facts {
                 close, websocket, ..
             } = exchange.facts;
+            conn.uploads(exchange.had_body);
             if close && !exchange.had_body && !websocket {
                 conn.falls_silent();
             }
@@ -131,6 +139,8 @@ enum End {
     Own(Reason),
     /// The authority that issues certificates gets what it asks for (RFC 8555, 8.3).
     Proof(Bytes),
+    /// Whoever asks for the next release, or for it no more, has it.
+    Wish(Wish),
 }
 
 impl Traveller {
@@ -205,8 +215,16 @@ impl Traveller {
                 Entry::Open => {}
                 entry => return self.heed(entry),
             }
-            match pick(routed, worker.index, &exchange.head.method) {
-                Ok(Some(lease)) => return Step::Later(Box::pin(self.forward(lease))),
+            if let Some(wish) = opt_in::wish(routed.app(), &exchange.head) {
+                return self.end(End::Wish(wish));
+            }
+            let seat = draw(routed.app(), exchange, &mut self.account);
+            match pick(routed, seat.beside, worker.index, &exchange.head.method) {
+                Ok(Some(lease)) => {
+                    let part = Part::of(seat, &lease, exchange, *self.account.who());
+                    self.account.takes_part(part);
+                    return Step::Later(Box::pin(self.forward(lease)));
+                }
                 Ok(None) => return self.lose(Loss::ConnectRefused),
                 Err(Closed) => {}
             }
@@ -217,21 +235,66 @@ impl Traveller {
         let forward = Forward {
             conn: &self.conn,
             lease,
+            secure: self.is_secure(),
             websocket: Websocket::of(&mut self.exchange),
         };
         let forwarded = forward.run(&mut self.exchange, &mut self.account).await;
         let Forward { lease, .. } = forward;
         match forwarded {
             Forwarded::Answered(answered) => self.end(End::App(answered)),
+            Forwarded::NotFound(answered) => Step::Later(Box::pin(self.ask_older(lease, answered))),
             Forwarded::Lost(loss) => self.lose(loss),
             Forwarded::Refused(refused) => self.end(End::Own(Reason::BadRequest(refused))),
-            Forwarded::Cut => self.end(End::Own(Reason::Cut)),
+            Forwarded::Cut => {
+                self.account.was_cut();
+                self.end(End::Own(Reason::Cut))
+            }
             Forwarded::Unreachable(loss) => self.turn_back(lease, loss),
+        }
+    }
+
+    /// A page of the release before asks for a file that only that one has. If it has not got it either, or is gone, the
+    /// live one's answer stands.
+    async fn ask_older(mut self: Box<Self>, lease: Lease, answered: Answered) -> Step {
+        let Some(older) = lease.older(&self.exchange.head.method, clock::lately()) else {
+            return self.end(End::App(answered));
+        };
+        // What follows is no merit and no fault of the one that has answered.
+        self.account.settle();
+        let forward = Forward {
+            conn: &self.conn,
+            lease: older,
+            secure: self.is_secure(),
+            websocket: None,
+        };
+        let asking = forward.run(&mut self.exchange, &mut self.account);
+        match timeout(OLDER_MAX, asking).await {
+            Ok(Forwarded::Answered(found)) if !is_error(found.head.status) => {
+                self.end(End::App(found))
+            }
+            Ok(
+                Forwarded::Answered(_)
+                | Forwarded::NotFound(_)
+                | Forwarded::Unreachable(_)
+                | Forwarded::Lost(_)
+                | Forwarded::Refused(_)
+                | Forwarded::Cut,
+            )
+            | Err(_) => {
+                self.conn.stop_waiting();
+                self.account.answered(&lease, answered.head.status);
+                self.end(End::App(answered))
+            }
         }
     }
 
     /// Nobody whom the lease stands for can be reached.
     fn turn_back(mut self: Box<Self>, lease: Lease, loss: Loss) -> Step {
+        self.account.fell_through(loss);
+        if lease.is_beside() {
+            drop(lease);
+            return self.route();
+        }
         let (app, gate) = (lease.app().clone(), lease.release().gate_id);
         drop(lease);
         if !app.settings.config.hold.when_down {
@@ -244,7 +307,7 @@ impl Traveller {
     /// Nobody behind the gate can be reached: back to the front of the queue, or on with a newer table.
     fn come_back(&mut self, app: &App, gate: GateId) -> Entry {
         let admitted = self.account.take_admitted();
-        let (entry, shut) = door::come_back(&app.door, admitted, gate.0, &self.exchange);
+        let (entry, shut) = door::come_back(&app.door, admitted, app.epoch, &self.exchange);
         if shut {
             tracing::warn!(app = %app.name, "the live release cannot be reached: requests are held");
             let signaller = &self.conn.worker.signaller;
@@ -328,7 +391,7 @@ impl Traveller {
         }
     }
 
-    fn lose(self: Box<Self>, loss: Loss) -> Step {
+    fn lose(mut self: Box<Self>, loss: Loss) -> Step {
         self.account.lost(loss);
         self.end(End::Own(Reason::Lost(loss)))
     }
@@ -349,6 +412,7 @@ impl Traveller {
     fn answer(self: Box<Self>, end: End) -> Response<AnswerBody> {
         match end {
             End::App(answered) => self.pass_on(answered),
+            End::Wish(wish) => self.grant(&wish),
             End::Own(reason) => {
                 let https = (reason == Reason::HttpsOnly).then(|| self.https());
                 let mut answer = own(&self.conn, self.account, self.exchange.wants_json, reason);
@@ -384,12 +448,26 @@ impl Traveller {
         Response::from_parts(head, body)
     }
 
+    fn grant(mut self: Box<Self>, wish: &Wish) -> Response<AnswerBody> {
+        let answer = opt_in::grant(wish, self.is_secure());
+        self.account.told(answer.status());
+        answer.map(|content| AnswerBody::own(content, self.account, self.conn))
+    }
+
+    fn is_secure(&self) -> bool {
+        self.conn.front().tls.is_some() || self.exchange.origin.came_over_tls()
+    }
+
     /// The same address under `https`, at its usual port.
     fn https(&self) -> Result<HeaderValue, InvalidHeaderValue> {
         let Exchange { head, facts, .. } = &self.exchange;
         let target = head.uri.path_and_query().map_or("/", PathAndQuery::as_str);
         HeaderValue::try_from(format!("https://{}{target}", facts.host))
     }
+}
+
+fn is_error(status: StatusCode) -> bool {
+    status.is_client_error() || status.is_server_error()
 }
 
 /// Our own answer.

@@ -7,7 +7,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use holdfast_control::Accepting;
-use holdfast_control::plane::Signaller;
+use holdfast_control::plane::{Signaller, Teller};
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
@@ -18,6 +18,7 @@ use crate::clock;
 use crate::connection;
 use crate::listen::{self, Accepted, Arrived, Front};
 use crate::listeners::Inlet;
+use crate::lobby::Lobby;
 use crate::memory::Memory;
 use crate::stop::Stop;
 use crate::table::{Published, Reader};
@@ -28,8 +29,8 @@ use crate::waking::Waking;
 const SWEEP: Duration = Duration::from_secs(1);
 
 /// Sockets dealt with at a time. What one step of a request leaves behind is then still in a near cache when the next step
-/// comes to it; with a thousand at a time it is not.
-const EVENTS_MAX: usize = 32;
+/// comes to it; with a thousand at a time it is not. Of these so many may be requests that the lobby lets begin.
+const EVENTS_MAX: usize = 64;
 
 /// What a worker's requests share.
 pub(crate) struct Worker {
@@ -38,8 +39,11 @@ pub(crate) struct Worker {
     pub(crate) pool: Rc<Pool>,
     pub(crate) book: Rc<Book>,
     pub(crate) signaller: Signaller,
+    /// Of what goes wrong on releases beside the live ones.
+    pub(crate) teller: Teller,
     pub(crate) memory: Rc<Memory>,
     pub(crate) waking: Arc<Waking>,
+    pub(crate) lobby: Rc<Lobby>,
 }
 
 impl Worker {
@@ -48,6 +52,7 @@ impl Worker {
         published: &Published,
         access_log: AccessLog,
         signaller: Signaller,
+        teller: Teller,
     ) -> Rc<Self> {
         Rc::new(Self {
             index,
@@ -55,8 +60,10 @@ impl Worker {
             pool: Rc::default(),
             book: Rc::new(Book::new(access_log)),
             signaller,
+            teller,
             memory: Rc::default(),
             waking: Arc::default(),
+            lobby: Rc::default(),
         })
     }
 }
@@ -79,6 +86,7 @@ pub(crate) struct Start {
     pub(crate) permits: Arc<Semaphore>,
     pub(crate) access_log: AccessLog,
     pub(crate) signaller: Signaller,
+    pub(crate) teller: Teller,
     pub(crate) stop: Stop,
     pub(crate) accepting: Accepting,
     pub(crate) mail: mpsc::Receiver<Mail>,
@@ -116,12 +124,13 @@ async fn work(start: Start) {
         permits,
         access_log,
         signaller,
+        teller,
         stop,
         accepting,
         mail,
         up,
     } = start;
-    let worker = Worker::new(index, &published, access_log, signaller);
+    let worker = Worker::new(index, &published, access_log, signaller, teller);
     let house = House::new(worker, permits, accepting);
     let connections = house.connections.clone();
     for inlet in inlets {
@@ -164,6 +173,8 @@ impl House {
         tokio::task::spawn_local(read_mail(mail, self));
         let waking = worker.waking.clone();
         tokio::task::spawn_local(async move { waking.keep().await });
+        let lobby = worker.lobby.clone();
+        tokio::task::spawn_local(async move { lobby.keep().await });
         let book = worker.book.clone();
         tokio::task::spawn_local(async move { book.keep().await });
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
 use holdfast_control::Accepting;
-use holdfast_control::plane::{Signals, signals};
+use holdfast_control::plane::{Mishaps, Signals, mishaps, signals};
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
@@ -46,8 +46,9 @@ impl Workers {
         connections_max: usize,
         access_log: &AccessLog,
         accepting: &Accepting,
-    ) -> io::Result<(Self, Signals)> {
+    ) -> io::Result<(Self, Signals, Mishaps)> {
         let (signaller, signals) = signals();
+        let (teller, mishaps) = mishaps();
         let published = Arc::new(Published::new(Table::default()));
         let stop = Stop::default();
         let permits = Arc::new(Semaphore::new(connections_max));
@@ -64,6 +65,7 @@ impl Workers {
                 permits: permits.clone(),
                 access_log: access_log.clone(),
                 signaller: signaller.clone(),
+                teller: teller.clone(),
                 stop: stop.clone(),
                 accepting: accepting.clone(),
                 mail: from_plane,
@@ -80,7 +82,7 @@ impl Workers {
             permits,
             connections_max,
         };
-        Ok((this, signals))
+        Ok((this, signals, mishaps))
     }
 
     /// Begins to accept. To be called when the table is published. Returns when each socket has its worker.

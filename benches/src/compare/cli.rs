@@ -87,7 +87,6 @@ pub(super) struct Options {
 
 impl Cli {
     pub(super) fn options(&self) -> Options {
-        use clap::ValueEnum as _;
         let (rounds, window) = if self.quick {
             (3, Duration::from_millis(500))
         } else {
@@ -105,7 +104,7 @@ impl Cli {
         Options {
             workloads: or_all(&self.workloads, Workload::all()),
             peers: if self.peers.is_empty() {
-                Peer::value_variants().to_vec()
+                Peer::usual()
             } else {
                 self.peers.clone()
             },

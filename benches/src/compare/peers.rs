@@ -36,6 +36,8 @@ pub(super) enum Peer {
     Holdfast,
     /// The same with the access log on, to a file
     HoldfastLog,
+    /// The same with half of the clients on a canary, each of them new, and judged. Only where it is named
+    HoldfastCanary,
     Haproxy,
     Nginx,
     Caddy,
@@ -120,6 +122,7 @@ impl Peer {
             Self::Floor => "floor",
             Self::Holdfast => "holdfast",
             Self::HoldfastLog => "holdfast+log",
+            Self::HoldfastCanary => "holdfast+canary",
             Self::Haproxy => "haproxy",
             Self::Nginx => "nginx",
             Self::Caddy => "caddy",
@@ -130,14 +133,25 @@ impl Peer {
 
     /// Whether it stands for what others do: the floor and our own variants do not.
     pub(super) fn is_other(self) -> bool {
-        !matches!(self, Self::Floor | Self::Holdfast | Self::HoldfastLog)
+        !matches!(
+            self,
+            Self::Floor | Self::Holdfast | Self::HoldfastLog | Self::HoldfastCanary
+        )
+    }
+
+    /// Those who take part unless others are named.
+    pub(super) fn usual() -> Vec<Self> {
+        let all = Self::value_variants().iter().copied();
+        all.filter(|peer| *peer != Self::HoldfastCanary).collect()
     }
 
     /// What it says of itself, or why it cannot take part.
     pub(super) fn version(self, programs: &Programs) -> Result<String, String> {
         match self {
             Self::Floor => Ok("epoll, in this program".to_owned()),
-            Self::Holdfast | Self::HoldfastLog => holdfast::version(programs),
+            Self::Holdfast | Self::HoldfastLog | Self::HoldfastCanary => {
+                holdfast::version(programs)
+            }
             Self::Haproxy => said_by("haproxy".as_ref(), "-v"),
             Self::Nginx => said_by("nginx".as_ref(), "-v"),
             Self::Caddy => said_by(&programs.caddy(), "version").map(|it| format!("caddy {it}")),
@@ -159,7 +173,7 @@ impl Peer {
         fs::create_dir_all(place.directory).while_doing("a directory for a proxy")?;
         let configured = match self {
             Self::Floor => floor(place),
-            Self::Holdfast => holdfast::start(place, false),
+            Self::Holdfast | Self::HoldfastCanary => holdfast::start(place, false),
             Self::HoldfastLog => holdfast::start(place, true),
             Self::Haproxy => haproxy::start(place),
             Self::Nginx => nginx::start(place),
@@ -176,6 +190,9 @@ impl Peer {
         };
         let mut running = start.now()?;
         running.wait()?;
+        if self == Self::HoldfastCanary {
+            holdfast::begin_canary(place).while_doing(self.name())?;
+        }
         Ok(running)
     }
 }

@@ -1,13 +1,15 @@
 //! `[app.NAME]`
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use swap_core::AppName;
 use toml::Spanned;
 use toml::de::DeValue;
 
 use super::routes::Routes;
-use super::{hold, probe, release, sense, timeouts, upstream};
+use super::token::is_token;
+use super::{canary, cohort, hold, probe, release, sense, timeouts, upstream};
 use crate::App;
 use crate::host::{parse_host, parse_prefix};
 use crate::report::Finding;
@@ -18,6 +20,8 @@ use crate::value::Value;
 const APPS_MAX: usize = 10_000;
 /// So many hosts, and so many paths, an app may have.
 const ROUTES_MAX: usize = 256;
+/// So long an old release is kept warm for its files at most.
+const AFFINITY_MAX: Duration = Duration::from_secs(60 * 60);
 
 /// Every app of the file, by its name.
 pub(super) fn read_all(root: &mut Table<'_>) -> BTreeMap<AppName, App> {
@@ -71,6 +75,9 @@ fn read<'t>(mut table: Table<'t>, name: &'t str, routes: &mut Routes<'t>) -> App
     let release_header = release_header(table.value("release_header", r#""X-Release""#));
     let release = release::read(table.table("release"));
     let upstream = upstream::read(table.table("upstream"));
+    let canary = canary::read(table.table("canary"));
+    let cohorts = cohort::read(&mut table, canary.opt_in.as_deref());
+    let affinity = table.value("affinity", r#""10m""#);
     let mut probe_table = table.table("probe");
     let mut hold_table = table.table("hold");
     let mut timeouts_table = table.table("timeouts");
@@ -84,9 +91,12 @@ fn read<'t>(mut table: Table<'t>, name: &'t str, routes: &mut Routes<'t>) -> App
         probe: probe::read(&mut probe_table),
         hold: hold::read(&mut hold_table),
         timeouts: timeouts::read(&mut timeouts_table),
+        canary,
+        cohorts,
+        affinity: affinity
+            .duration(Duration::ZERO..=AFFINITY_MAX)
+            .unwrap_or(Duration::ZERO),
     };
-    table.not_yet("canary", "promote with strategy overlap or hold");
-    table.not_yet("cohort", "every client gets the live release");
     if table.sink.errors() == errors && !table.sink.is_incomplete() {
         sense::check(&app, &probe_table, &hold_table, &timeouts_table);
     }
@@ -121,7 +131,6 @@ fn placed<E: std::fmt::Display>(
 }
 
 const RELEASE_HEADER: &str = "X-Release";
-const FIELD_NAME_MAX: usize = 64;
 
 /// Fields that frame a message or belong to one connection: naming one would break every response.
 const RESERVED: [&str; 12] = [
@@ -150,8 +159,7 @@ fn release_header(value: Value<'_>) -> Option<String> {
 }
 
 fn field_name(text: &str) -> Result<String, String> {
-    let token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
-    if !(1..=FIELD_NAME_MAX).contains(&text.len()) || !text.bytes().all(token) {
+    if !is_token(text) {
         return Err("a field's name is 1 to 64 letters, digits or hyphens".to_owned());
     }
     if RESERVED.contains(&text.to_ascii_lowercase().as_str()) {

@@ -52,6 +52,40 @@ fn escape_sequences_in_a_file_do_not_reach_the_terminal() {
 }
 
 #[test]
+fn what_is_said_of_a_secret_does_not_show_it_and_keeps_its_place() {
+    let text = "[[app.web.cohort]]\nname = \"staff\"\n\
+                header = { value = \"\"\"hunter\u{fc}\u{20ac}\u{1f600}\n2\"\"\", nam = 1, name = 2 }\n";
+    let errors = Settings::parse(text, "holdfast.toml").unwrap_err();
+    let shown = errors.render(false);
+    assert!(
+        !shown.contains("hunter") && !shown.contains('\u{fc}'),
+        "{shown}"
+    );
+    assert!(shown.contains("******"), "{shown}");
+    let entries = errors.entries().into_iter();
+    let places: Vec<_> = entries
+        .filter(|entry| entry.line > 2)
+        .map(|entry| (entry.line, entry.column))
+        .collect();
+    assert_eq!(places, [(3, 20), (4, 7), (4, 23)]);
+}
+
+#[test]
+fn a_secret_in_the_wrong_place_is_not_shown_either() {
+    for slip in [
+        "heder = { name = \"X-Staff\", value = \"hunter2\" }",
+        "header = \"X-Staff: hunter2\"",
+        "cookie = [\"staff\", \"hunter2\"]",
+        "cookie = { name = \"staff\", valeu = \"hunter2\" }",
+        "value = \"hunter2\"",
+    ] {
+        let text = format!("[[app.web.cohort]]\nname = \"staff\"\n{slip}\n");
+        let shown = Settings::parse(&text, "holdfast.toml").unwrap_err();
+        assert!(!shown.to_string().contains("hunter2"), "{shown}");
+    }
+}
+
+#[test]
 fn a_thousand_errors_are_counted_but_not_all_shown() {
     let text: String = (0..1000).map(|n| format!("key{n} = 1\n")).collect();
     let entries = Settings::parse(&text, "holdfast.toml")

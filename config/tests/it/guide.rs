@@ -47,7 +47,7 @@ fn rows() -> Vec<Row> {
 /// `1 to 100`, and nothing else.
 fn limits(cell: &str) -> Option<(String, String)> {
     let (least, most) = cell.split_once(" to ")?;
-    let plain = |text: &str| text.chars().all(|c| c.is_ascii_alphanumeric());
+    let plain = |text: &str| text.chars().all(|c| c.is_ascii_alphanumeric() || c == '.');
     (plain(least) && plain(most)).then(|| (least.to_owned(), most.to_owned()))
 }
 
@@ -64,7 +64,7 @@ const SMALLEST: &str = "[[listen]]\naddress = \"127.0.0.1:0\"\n[app.web]\n";
 
 fn header(table: &str) -> String {
     match table {
-        "listen" => "[[listen]]".to_owned(),
+        "listen" | "app.web.cohort" => format!("[[{table}]]"),
         _ => format!("[{table}]"),
     }
 }
@@ -85,7 +85,7 @@ fn known_to_the_parser(table: &str) -> BTreeSet<String> {
 #[test]
 fn the_guide_has_every_key_that_the_parser_knows_and_no_other() {
     let tables = tables();
-    assert_eq!(tables.len(), 14, "{tables:?}");
+    assert_eq!(tables.len(), 16, "{tables:?}");
     for (table, keys) in &tables {
         let prefix = format!("{table}.");
         let is_table = |key: &String| tables.contains_key(&format!("{prefix}{key}"));
@@ -122,6 +122,7 @@ fn the_defaults_of_the_guide_are_the_defaults() {
         "app.web.probe",
         "app.web.hold",
         "app.web.timeouts",
+        "app.web.canary",
     ] {
         if table != "app.web" {
             text += &format!("[{table}]\n");
@@ -137,7 +138,7 @@ fn the_defaults_of_the_guide_are_the_defaults() {
             text = text.replacen(SMALLEST, "", 1) + SMALLEST;
         }
     }
-    assert!(written > 20, "only {written} defaults in the guide");
+    assert!(written > 35, "only {written} defaults in the guide");
     let explicit = Settings::parse(&text, "guide.toml").unwrap_or_else(|errors| panic!("{errors}"));
     let smallest = Settings::parse(SMALLEST, "smallest.toml").unwrap();
     assert_eq!(explicit.settings, smallest.settings);
@@ -147,7 +148,7 @@ fn the_defaults_of_the_guide_are_the_defaults() {
 fn the_limits_of_the_guide_are_the_limits() {
     let rows = rows();
     let limited: Vec<_> = rows.iter().filter(|row| row.limits.is_some()).collect();
-    assert!(limited.len() >= 12, "{limited:?}");
+    assert!(limited.len() >= 22, "{limited:?}");
     for row in limited {
         let (least, most) = row.limits.as_ref().unwrap();
         for (value, inside) in around(least, most) {
@@ -190,6 +191,15 @@ fn around(least: &str, most: &str) -> Vec<(String, bool)> {
         ];
         return numbers.map(|(n, inside)| (n.to_string(), inside)).into();
     }
+    if let (Ok(least), Ok(most)) = (least.parse::<f64>(), most.parse::<f64>()) {
+        let numbers = [
+            (least * 0.999, false),
+            (least, true),
+            (most, true),
+            (most * 1.001, false),
+        ];
+        return numbers.map(|(n, inside)| (n.to_string(), inside)).into();
+    }
     let quoted = |text: String| format!("{text:?}");
     if let (Ok(least), Ok(most)) = (parse_size(least), parse_size(most)) {
         let sizes = [
@@ -209,13 +219,10 @@ fn around(least: &str, most: &str) -> Vec<(String, bool)> {
     };
     let step = Duration::from_millis(1).as_millis();
     let (least, most) = (ms(least), ms(most));
-    let durations = [
-        (least - step, false),
-        (least, true),
-        (most, true),
-        (most + step, false),
-    ];
+    let below = least.checked_sub(step).map(|below| (below, false));
+    let durations = [(least, true), (most, true), (most + step, false)];
+    let durations = below.into_iter().chain(durations);
     durations
         .map(|(n, inside)| (quoted(format!("{n}ms")), inside))
-        .into()
+        .collect()
 }

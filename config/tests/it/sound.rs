@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use holdfast_config::{AccessLog, App, ResumeRate, Settings};
+use holdfast_config::{AccessLog, App, ResumeRate, Settings, Sign};
 use swap_core::{Address, AppName};
 
 use crate::toml_files;
@@ -90,6 +90,20 @@ boot = "60s"
 drain = "30s"
 connect = "2s"
 response = "60s"
+
+[app.web.canary]
+steps = [1, 5, 25, 50, 100]       # per cent
+step_time = "60s"                 # at least, per step
+watch = "5m"                      # judged on after 100 %, the old release kept warm
+min_requests = 100                # fewer: no verdict ("not enough traffic")
+alpha = 0.01
+min_effect = 0.02
+max_error_increase = 0.0          # absolute; what counts as the same
+max_latency_increase = 1.25       # p50 and p99, ratio
+guard_error_rate = 0.5
+sticky = "cookie"                 # cookie | client | none
+on_fail = "rollback"              # or freeze: keep the share, stop, wait for a person
+opt_in = { cookie = "holdfast_next" }
 "#;
 
 #[test]
@@ -144,6 +158,31 @@ fn every_key_reaches_the_settings() {
         drain_held = "8s"
         connect = "7s"
         response = "6s"
+        [app.api.canary]
+        steps = [0.0001, 0x10, 33.3333, 100]
+        step_time = "10s"
+        watch = "0s"
+        min_requests = 1_000
+        alpha = 1e-6
+        min_effect = 1
+        max_error_increase = 0.5
+        max_latency_increase = 2
+        guard_error_rate = 0.25
+        sticky = "client"
+        on_fail = "freeze"
+        opt_in = { cookie = "next" }
+        [[app.api.cohort]]
+        name = "header"
+        header = { name = "X-Staff", value = "gT4v Xq9R mZ27 LdKe" }
+        [[app.api.cohort]]
+        name = "cookie"
+        cookie = { name = "holdfast_next", value = "gT4vXq9RmZ27LdKe" }
+        [[app.api.cohort]]
+        name = "clients"
+        clients = ["10.0.0.0/8", "::1"]
+        [app.other]
+        affinity = "1h"
+        canary = { sticky = "none", opt_in = false }
         "#,
     );
     insta::assert_debug_snapshot!(settings);
@@ -176,6 +215,47 @@ fn what_is_hardly_meant_is_a_warning() {
                 [app.web.hold]\nmax_bytes = \"1MiB\"\nmax_wait = \"4s\"\n\
                 [app.web.timeouts]\nboot = \"3s\"\n";
     let checked = Settings::parse(text, "holdfast.toml").unwrap();
+    insta::assert_snapshot!(checked.warnings.render(false));
+}
+
+/// A file with one cohort, by a header.
+fn with_value(value: &str) -> String {
+    format!(
+        "[[listen]]\naddress = \"127.0.0.1:0\"\n[[app.web.cohort]]\nname = \"staff\"\n\
+         header = {{ name = \"X-Staff\", value = \"{value}\" }}\n"
+    )
+}
+
+#[test]
+fn a_value_that_can_be_guessed_is_a_warning_that_does_not_show_it() {
+    for (value, guessable) in [
+        ("a long secret", true),
+        ("Staff", true),
+        ("1", true),
+        ("gT4vXq9RmZ27LdK", true),
+        ("gT4vXq9RmZ27LdKe", false),
+        ("1212121212121212121212", true),
+        ("8302174659921038", false),
+    ] {
+        let checked = Settings::parse(&with_value(value), "holdfast.toml").unwrap();
+        let shown = checked.warnings.render(false);
+        assert_eq!(!checked.warnings.is_empty(), guessable, "{value}: {shown}");
+        assert!(!shown.contains(&format!("\"{value}\"")), "{shown}");
+        let Sign::Header { name, value: kept } = &app(&checked.settings, "web").cohorts[0].sign
+        else {
+            panic!("a header was given");
+        };
+        assert_eq!((name.as_str(), kept.as_str()), ("x-staff", value));
+    }
+}
+
+#[test]
+fn what_is_odd_about_a_canary_is_a_warning() {
+    let text = with_value("staff")
+        + "[app.web.canary]\nstep_time = \"9s\"\n\
+           [[app.web.cohort]]\nname = \"word\"\ncookie = { name = \"k\", value = \"hunter2\" }\n\
+           [[app.web.cohort]]\nname = \"all\"\nclients = [\"::/0\"]\n";
+    let checked = Settings::parse(&text, "holdfast.toml").unwrap();
     insta::assert_snapshot!(checked.warnings.render(false));
 }
 

@@ -43,13 +43,26 @@ impl Turn {
         }
     }
 
+    /// Nothing is under way, and nothing is compared: that would mean something else with other releases.
     pub(crate) fn must_be_idle(&self) -> Result<(), Refusal> {
+        self.must_have_no_work()?;
+        match &self.app.experiment {
+            None => Ok(()),
+            Some(experiment) => Err(Refusal::Pointless(format!(
+                "experiment {} is on: close it first",
+                experiment.name
+            ))),
+        }
+    }
+
+    pub(crate) fn must_have_no_work(&self) -> Result<(), Refusal> {
         match self.app.work.running() {
             None => Ok(()),
             Some(running) => Err(Refusal::Busy {
                 operation: running.operation.clone(),
                 verb: running.verb.clone(),
                 release: running.to.clone(),
+                is_canary: self.app.work.rollout().is_some(),
             }),
         }
     }
@@ -60,6 +73,8 @@ impl Turn {
             Work::Idle
             | Work::Staging(_)
             | Work::Booting(_)
+            | Work::Rollout(_)
+            | Work::Withdrawing(_)
             | Work::Quieting(_)
             | Work::Commanding(_)
             | Work::HoldBooting(_)

@@ -1,12 +1,13 @@
 //! An app's state, and the one function that changes it.
 
 use crate::{
-    Answer, Block, Cause, Effect, Event, GateId, Generation, Limits, Methods, Moment, OperationId,
-    ProbeId, Refusal, Release, Running, Saved,
+    Answer, Block, Cause, Effect, Event, Experiment, GateId, Generation, Going, Limits, Methods,
+    Moment, OperationId, ProbeId, Refusal, Release, Running, Saved, Split, Verdict,
     door::{CommandHold, Door},
     gates::Gates,
     invariants,
     turn::Turn,
+    warm::Warm,
     work::Work,
 };
 
@@ -33,6 +34,8 @@ pub enum Phase {
     Booting,
     /// Requests wait for a command, a swap, or the live release to come back.
     Holding,
+    /// A canary has a share of the clients, or gives it back.
+    Canary,
     /// Swapped; the old release drains.
     Draining,
 }
@@ -50,6 +53,9 @@ pub struct App {
     pub(crate) previous: Option<Release>,
     pub(crate) staged: Vec<Release>,
     pub(crate) blocked: Option<Block>,
+    pub(crate) experiment: Option<Experiment>,
+    pub(crate) split: Option<Split>,
+    pub(crate) warm: Option<Warm>,
     pub(crate) ended: Vec<OperationId>,
     pub(crate) gates: Gates,
     pub(crate) door: Door,
@@ -87,6 +93,21 @@ impl Turn {
             Event::Resume => return Some(answer(self.resume())),
             Event::Block(block) => return Some(self.block(block)),
             Event::Unblock => return Some(self.unblock()),
+            Event::Pause { by } => return Some(answer(self.pause(&by))),
+            Event::Advance { by } => return Some(answer(self.advance(&by))),
+            Event::StartExperiment(ask) => return Some(answer(self.start_experiment(ask))),
+            Event::CloseExperiment(ask) => return Some(answer(self.close_experiment(ask))),
+            Event::Judged {
+                operation,
+                round,
+                verdict,
+                why,
+            } => self.work(|work, turn| work.judged(&operation, round, verdict, why, turn)),
+            Event::Smoked {
+                operation,
+                round,
+                result,
+            } => self.work(|work, turn| work.smoked(&operation, round, result, turn)),
             Event::CommandEnded { operation, result } => {
                 self.work(|work, turn| work.command_ended(&operation, result, turn));
             }
@@ -101,7 +122,10 @@ impl Turn {
             Event::DoorOpen => self.door(|door, _| door.emptied()),
             Event::LiveDown { gate } => self.door(|door, turn| door.live_down(gate, turn)),
             Event::JournalFailed { why, event } => self.journal_failed(why, *event),
-            Event::DeadlinePassed => self.late(),
+            Event::DeadlinePassed => {
+                self.late();
+                self.look_beside();
+            }
         }
         None
     }
@@ -111,13 +135,18 @@ impl Turn {
         self.work(Work::late);
         self.door(Door::late);
         self.gates_late();
+        self.warm_late();
     }
 
     /// A step was thrown away, and the operation that made it with it. What was observed has been, whatever the journal
-    /// says: it counts for the rest.
+    /// says: it counts for the rest. (But for verdicts: those are on the operation, and are asked for again.)
     fn journal_failed(&mut self, why: String, event: Event) {
         self.work(|work, turn| work.journal_failed(why, turn));
-        if !event.is_command() {
+        let is_verdict = matches!(event, Event::Judged { .. } | Event::Smoked { .. });
+        if event == Event::DeadlinePassed {
+            self.warm_again();
+            self.late(); // and publish nothing
+        } else if !event.is_command() && !is_verdict {
             self.take(event);
         }
     }
@@ -134,12 +163,15 @@ impl App {
     pub fn saved(&self) -> Saved {
         Saved {
             generation: self.generation,
-            gate: self.gates.current,
+            gate: self.gates.last,
             live: self.live.clone(),
             previous: self.previous.clone(),
             staged: self.staged.clone(),
             blocked: self.blocked.clone(),
             hold: self.door.command().map(CommandHold::saved),
+            experiment: self.experiment.clone(),
+            rollout: self.work.rollout().map(|rollout| rollout.going.clone()),
+            withdrawn: self.work.withdrawn().cloned(),
             running: self.running().cloned(),
             ended: self.ended.clone(),
         }
@@ -152,11 +184,13 @@ impl App {
             self.work.deadline(),
             self.door.deadline(),
             self.gates.deadline(),
+            self.warm.as_ref().map(|warm| warm.until),
         ];
         parts.into_iter().flatten().min()
     }
 
-    /// Sets the limits for whatever begins from now on; deadlines that run already stay.
+    /// Sets the limits for whatever begins from now on; deadlines that run already stay. Whether a staged release may be
+    /// seen changes with the next [`Event::DeadlinePassed`].
     pub fn set_limits(&mut self, limits: Limits) {
         self.limits = limits;
     }
@@ -204,6 +238,28 @@ impl App {
         self.work.running()
     }
 
+    /// The canary, and how far it has come.
+    pub fn rollout(&self) -> Option<Underway<'_>> {
+        self.work.rollout().map(|rollout| Underway {
+            operation: rollout.op.id(),
+            going: &rollout.going,
+            since: rollout.since,
+            due: rollout.since + rollout.going.least(),
+            until: rollout.until,
+            said: (rollout.said.as_ref()).map(|(verdict, why)| (*verdict, why.as_str())),
+        })
+    }
+
+    /// The experiment that is on.
+    pub fn experiment(&self) -> Option<&Experiment> {
+        self.experiment.as_ref()
+    }
+
+    /// What is published beside the live release.
+    pub fn split(&self) -> Option<&Split> {
+        self.split.as_ref()
+    }
+
     /// Why the door is shut, and for whom; none while it is open or releasing.
     pub fn hold(&self) -> Option<(Cause, Methods)> {
         self.door.hold()
@@ -224,6 +280,7 @@ impl App {
             | Work::Returning(_)
             | Work::Reopening(_)
             | Work::HoldQuieting(_) => Phase::Holding,
+            Work::Rollout(_) | Work::Withdrawing(_) => Phase::Canary,
             Work::Draining(_) => Phase::Draining,
         }
     }
@@ -237,4 +294,21 @@ impl App {
     pub fn gate(&self) -> GateId {
         self.gates.current
     }
+}
+
+/// A canary that is under way.
+#[derive(Clone, Copy, Debug)]
+pub struct Underway<'a> {
+    /// Which operation it is.
+    pub operation: &'a OperationId,
+    /// What it goes through, and how far it has come.
+    pub going: &'a Going,
+    /// When the present stage began.
+    pub since: Moment,
+    /// From when on a pass takes it to the next stage.
+    pub due: Moment,
+    /// When all of it has had its time. It does not count while the rollout is paused, nor during smoke tests.
+    pub until: Moment,
+    /// What the judge has said last of the present stage.
+    pub said: Option<(Verdict, &'a str)>,
 }

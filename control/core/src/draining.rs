@@ -15,17 +15,22 @@ impl Turn {
     pub(crate) fn swap(&mut self, mut op: Operation, next: Release, drain: Duration) -> Work {
         op.running.swapped = true;
         self.app.staged.retain(|staged| staged.id != next.id);
-        let old = self.app.live.replace(next);
-        match old {
+        self.app.experiment = None;
+        // Who is on it already stays behind the same gate.
+        let beside = self.gate_beside(&next);
+        let gate = beside.unwrap_or_else(|| self.app.gates.fresh());
+        match self.app.live.replace(next.clone()) {
             Some(old) => {
+                self.keep_warm(&old, &next);
                 self.app.previous = Some(old);
-                self.change_gate(Methods::ALL, false);
-                self.app.gates.drain(self.now + drain);
+                self.change_gate(gate, Methods::ALL, false);
                 op.drain.begin(self.now);
             }
             // Nobody could enter the gate of an empty app.
-            None => self.publish(),
+            None => self.publish_behind(gate),
         }
+        self.split(None, drain);
+        self.app.gates.drain(self.now + drain);
         let was_shut = self.app.door.hold().is_some();
         self.reopened(&mut op);
         self.door(|door, turn| door.swapped(turn));

@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::duration::text;
 use crate::{
-    Cause, GateId, Generation, Methods, OperationId, ProbeId, Release, ReleaseId, Strategy,
+    Cause, GateId, Generation, Methods, OperationId, ProbeId, Release, ReleaseId, Smoke, Split,
+    Strategy,
 };
 
 /// One thing to do. None of them can fail from the core's point of view: what can is journalled before.
@@ -20,14 +21,32 @@ pub enum Effect {
         /// For whom; the others pass.
         methods: Methods,
     },
-    /// Publish a table in which `live` serves behind the new gate `gate`.
+    /// Publish a table in which `live` serves behind the gate `gate`. What is published beside it stays.
     Publish {
         /// The number of the table.
         generation: Generation,
-        /// Behind which gate; never used before.
+        /// Behind which gate: one that was never used before, or that of a release beside the live one, which becomes it.
         gate: GateId,
         /// Who serves; none while the app is empty.
         live: Option<Release>,
+    },
+    /// Publish a table in which the live release serves as before, and these beside it; none: it alone.
+    Split {
+        /// The number of the table.
+        generation: Generation,
+        /// Who gets another release.
+        split: Option<Split>,
+    },
+    /// Ask every instance of `release` these, once each, and say `Smoked`.
+    Smoke {
+        /// Whose.
+        operation: OperationId,
+        /// To be named in the result.
+        round: u64,
+        /// Whom.
+        release: Release,
+        /// What.
+        tests: Vec<Smoke>,
     },
     /// Close this gate and say `GateEmpty` when nothing runs behind it any more. Always after a publish.
     ///
@@ -75,7 +94,8 @@ pub enum Effect {
     Progress {
         /// Whose.
         operation: OperationId,
-        /// `booting`, `holding`, `command`, `swapped`, `releasing`, `draining`, `returning`.
+        /// `booting`, `smoking`, `canary`, `paused`, `watching`, `withdrawing`, `holding`, `command`, `swapped`, `releasing`,
+        /// `draining`, `returning`.
         phase: &'static str,
     },
     /// The operation has ended: complete the receipt with what was counted, journal it, answer.
@@ -125,6 +145,8 @@ pub enum Outcome {
     Failed,
     /// Somebody said `abort`. The old release serves.
     Aborted,
+    /// The judge, a smoke test or an external gate said no. The old release serves, and promotes are blocked.
+    RolledBack,
     /// The daemon was restarted meanwhile; which release serves is in `status`.
     Interrupted,
 }
@@ -146,7 +168,11 @@ pub enum Answer {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 pub enum Refusal {
     /// One at a time.
-    #[error("operation {operation} ({verb}{}) is under way", .release.as_ref().map_or(String::new(), |r| format!(" {r}")))]
+    #[error(
+        "operation {operation} ({verb}{}) is under way{}",
+        .release.as_ref().map_or(String::new(), |r| format!(" {r}")),
+        if *.is_canary { ": `abort` takes the canary back" } else { "" }
+    )]
     Busy {
         /// The one under way.
         operation: OperationId,
@@ -154,6 +180,8 @@ pub enum Refusal {
         verb: String,
         /// Of which release.
         release: Option<ReleaseId>,
+        /// Whether it is a canary that has a share: it may take long, and somebody may be in a hurry.
+        is_canary: bool,
     },
     /// `--if-current` names another release than the live one.
     #[error("{live} is live, not {wanted}", live = .live.as_ref().map_or("no release", |r| r.as_str()))]

@@ -4,10 +4,17 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Address, GateId, Generation, Methods, OperationId, ProbeId, ReleaseId};
+use crate::{
+    Address, ArmName, CanaryPlan, GateId, Generation, Methods, OperationId, ProbeId, ReleaseId,
+    Share, Verdict,
+};
 
 /// One thing that happened.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one at a time: it is told and gone"
+)]
 pub enum Event {
     /// `swapctl promote`.
     Promote(Promote),
@@ -30,6 +37,20 @@ pub enum Event {
     Block(crate::Block),
     /// `swapctl unblock`.
     Unblock,
+    /// `swapctl pause`: the canary keeps its share until somebody decides. (`resume` lets it go on.)
+    Pause {
+        /// Who: `uid 0`.
+        by: String,
+    },
+    /// `swapctl advance`: the canary's next step, whatever the judge says.
+    Advance {
+        /// Who.
+        by: String,
+    },
+    /// `swapctl experiment start`.
+    StartExperiment(StartExperiment),
+    /// `swapctl experiment close`.
+    CloseExperiment(CloseExperiment),
     /// The COMMAND of a promote with strategy hold ended, or swapctl died before it did.
     CommandEnded {
         /// Whose command.
@@ -48,6 +69,26 @@ pub enum Event {
         probe: ProbeId,
         /// `127.0.0.1:3001 answered 503 to GET /up`.
         why: String,
+    },
+    /// What the judge says of the canary. Told again and again, as long as it says anything.
+    Judged {
+        /// Of which rollout.
+        operation: OperationId,
+        /// Of which of its rounds; a verdict on an older one is late and means nothing.
+        round: u64,
+        /// What.
+        verdict: Verdict,
+        /// In words.
+        why: String,
+    },
+    /// The smoke tests have ended.
+    Smoked {
+        /// Of which rollout.
+        operation: OperationId,
+        /// Of which of its rounds.
+        round: u64,
+        /// What was seen instead of what should have been, in words.
+        result: Result<(), String>,
     },
     /// A closed gate is empty (of the asked class of methods), and each worker has closed its idle connections to it.
     GateEmpty {
@@ -72,7 +113,8 @@ pub enum Event {
         /// What was observed.
         event: Box<Event>,
     },
-    /// The deadline of `App::deadline` has come (or `step` was called for no reason: then nothing happens).
+    /// The deadline of `App::deadline` has come (or `step` was called for no reason: then nothing happens, but for what
+    /// `App::set_limits` has left to be done).
     DeadlinePassed,
 }
 
@@ -88,8 +130,14 @@ impl Event {
             | Self::Rollback(_)
             | Self::Abort
             | Self::Block(_)
-            | Self::Unblock => true,
-            Self::CommandEnded { .. }
+            | Self::Unblock
+            | Self::Pause { .. }
+            | Self::Advance { .. }
+            | Self::StartExperiment(_)
+            | Self::CloseExperiment(_) => true,
+            Self::Judged { .. }
+            | Self::Smoked { .. }
+            | Self::CommandEnded { .. }
             | Self::ProbePassed { .. }
             | Self::ProbeFailed { .. }
             | Self::GateEmpty { .. }
@@ -112,6 +160,8 @@ pub enum Strategy {
     Overlap,
     /// Only one copy may run: requests wait while the old one ends and the new one boots.
     Hold,
+    /// A growing share of the clients gets the new release, and it is judged.
+    Canary,
 }
 
 /// A promote, with its defaults filled in by whoever read it.
@@ -138,6 +188,8 @@ pub struct Promote {
     pub if_generation: Option<Generation>,
     /// Whether a COMMAND runs inside the hold (strategy hold only).
     pub command: bool,
+    /// How a canary is to go (strategy canary only, and always there).
+    pub canary: Option<CanaryPlan>,
     /// Why, in the words of whoever asked.
     pub reason: Option<String>,
     /// Who: `uid 0`.
@@ -185,6 +237,43 @@ pub struct Rollback {
     pub if_generation: Option<Generation>,
     /// Why.
     pub reason: Option<String>,
+    /// Who.
+    pub by: String,
+}
+
+/// Branches between releases that are there, to be compared.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct StartExperiment {
+    /// The operation, and what draws who is in which arm.
+    pub operation: OperationId,
+    /// What it is called.
+    pub name: ArmName,
+    /// At least two.
+    pub arms: Vec<ExperimentArm>,
+    /// Who.
+    pub by: String,
+}
+
+/// One branch.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct ExperimentArm {
+    /// What it is called.
+    pub name: ArmName,
+    /// A staged release, or the live one.
+    pub release: ReleaseId,
+    /// Which share of the clients is in it.
+    pub weight: Share,
+}
+
+/// The end of an experiment.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct CloseExperiment {
+    /// The operation by which the winner becomes the live release, where it is not.
+    pub operation: OperationId,
+    /// Which experiment.
+    pub name: ArmName,
+    /// Whose release is to serve everybody; none: the live one, as before.
+    pub winner: Option<ArmName>,
     /// Who.
     pub by: String,
 }

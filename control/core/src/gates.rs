@@ -1,6 +1,7 @@
-//! The gates of an app: the one in use, and the closed ones behind which requests may still run.
+//! The gates of an app: the one in use, and the closed ones behind which requests may still run. (Those in use beside it
+//! are in the split.)
 //!
-//! A gate is closed whenever a door shuts or a release takes over; requests that are behind it run on. Those of an
+//! A gate is closed whenever a door shuts, a release takes over, or one beside it leaves; requests that are behind it run on. Those of an
 //! aborted hold belong to the release that still serves and may take their time; those of a release that was replaced
 //! have a deadline. Before a release counts as ended, *every* closed gate must be empty, or cut. A gate leaves this list
 //! for good: it is never named again.
@@ -18,8 +19,10 @@ pub(crate) const CLOSED_MAX: usize = 32;
 /// An app's gates.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Gates {
-    /// The last one that was published.
+    /// That of the live release.
     pub(crate) current: GateId,
+    /// The last one that was given to anybody.
+    pub(crate) last: GateId,
     closed: Vec<Closed>,
 }
 
@@ -42,23 +45,38 @@ enum Fate {
     Serving,
     /// A hold waits for them. If it is called off, they are `Serving` again.
     Quieting { until: Moment },
-    /// Their release was replaced.
+    /// Their release was replaced, or is not beside the live one any more.
     Draining { until: Moment },
     /// They were cut and are being counted.
     Cut { until: Moment },
 }
 
 impl Gates {
-    pub(crate) fn new(current: GateId) -> Self {
+    pub(crate) fn new(last: GateId) -> Self {
         Self {
-            current,
+            current: last,
+            last,
             closed: Vec::new(),
         }
+    }
+
+    /// One that was never used.
+    pub(crate) fn fresh(&mut self) -> GateId {
+        self.last = self.last.next();
+        self.last
     }
 
     /// Whether nothing runs behind any closed gate, or what did was cut and had its time.
     pub(crate) fn empty(&self) -> bool {
         self.closed.is_empty()
+    }
+
+    /// Whether nothing runs on a release that serves nobody any more, or what did was cut and had its time.
+    pub(crate) fn drained(&self) -> bool {
+        self.closed.iter().all(|closed| match closed.fate {
+            Fate::Serving => true,
+            Fate::Quieting { .. } | Fate::Draining { .. } | Fate::Cut { .. } => false,
+        })
     }
 
     /// Whether no request of the classes that `methods` belong to runs behind any closed gate.
@@ -86,11 +104,13 @@ impl Gates {
         self.closed.iter().map(|closed| closed.gate)
     }
 
-    /// A hold waits until everything behind closed gates has ended.
+    /// A hold waits until everything behind closed gates has ended. What drains already has no longer than the rest.
     pub(crate) fn quieten(&mut self, until: Moment) {
         for closed in &mut self.closed {
-            if let Fate::Serving = closed.fate {
-                closed.fate = Fate::Quieting { until };
+            match &mut closed.fate {
+                Fate::Serving => closed.fate = Fate::Quieting { until },
+                Fate::Draining { until: known } => *known = until.min(*known),
+                Fate::Quieting { .. } | Fate::Cut { .. } => {}
             }
         }
     }
@@ -127,21 +147,43 @@ impl Fate {
 }
 
 impl Turn {
-    /// Publishes what is live behind a fresh gate, then closes the one before. In this order, always: a request that
-    /// finds a gate closed knows that a newer table exists.
-    pub(crate) fn change_gate(&mut self, methods: Methods, tunnels_too: bool) {
+    /// Publishes what is live behind this gate, then closes the one before. In this order, always: a request that finds
+    /// a gate closed knows that a newer table exists.
+    pub(crate) fn change_gate(&mut self, gate: GateId, methods: Methods, tunnels_too: bool) {
         let old = self.app.gates.current;
-        self.publish();
+        self.publish_behind(gate);
+        self.close(old, methods, tunnels_too, Fate::Serving);
+    }
+
+    /// The door has shut: whatever is published goes behind fresh gates, and what runs behind those before is waited for,
+    /// on the live release as on those beside it. It may run on on the live one if the hold is called off; on the others
+    /// it has until `drain` from now.
+    pub(crate) fn change_gates(&mut self, methods: Methods, tunnels_too: bool, drain: Duration) {
+        let fresh = self.app.gates.fresh();
+        self.change_gate(fresh, methods, tunnels_too);
+        let until = self.now + drain;
+        for gate in self.change_gates_beside() {
+            self.close(gate, methods, tunnels_too, Fate::Draining { until });
+        }
+    }
+
+    /// Closes the gate of a release that is not beside the live one any more.
+    pub(crate) fn close_drained(&mut self, gate: GateId, drain: Duration) {
+        let until = self.now + drain;
+        self.close(gate, Methods::ALL, false, Fate::Draining { until });
+    }
+
+    fn close(&mut self, gate: GateId, methods: Methods, tunnels_too: bool, fate: Fate) {
         self.emit(Effect::Close {
-            gate: old,
+            gate,
             methods,
             tunnels_too,
         });
         self.app.gates.closed.push(Closed {
-            gate: old,
+            gate,
             asked: methods,
             quiet: Methods::NONE,
-            fate: Fate::Serving,
+            fate,
         });
     }
 

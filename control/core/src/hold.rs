@@ -45,7 +45,7 @@ impl Turn {
         };
         self.progress(&op, "holding");
         self.door(|door, turn| door.shut_by_command(command, turn));
-        self.change_gate(ask.methods, false);
+        self.change_gates(ask.methods, false, limits.drain);
         self.app.work = Work::HoldQuieting(HoldQuieting {
             op,
             methods: ask.methods,
@@ -54,16 +54,18 @@ impl Turn {
         Ok(begun)
     }
 
-    /// `swapctl resume`
+    /// `swapctl resume`. Clients that wait come before a rollout that is paused.
     pub(crate) fn resume(&mut self) -> Result<Answer, Refusal> {
         if self.app.door.command().is_none() {
-            return self.not_held();
+            return self.no_hold_to_end();
         }
         self.work(|work, turn| match work {
             Work::HoldQuieting(state) => state.end(Outcome::Aborted, "resumed".to_owned(), turn),
             Work::Idle
             | Work::Staging(_)
             | Work::Booting(_)
+            | Work::Rollout(_)
+            | Work::Withdrawing(_)
             | Work::Quieting(_)
             | Work::Commanding(_)
             | Work::HoldBooting(_)
@@ -81,7 +83,19 @@ impl Turn {
             }
             Door::Empty | Door::Open | Door::Commanded(_) | Door::Releasing { .. } => "released",
         };
-        Ok(Answer::Done(said.to_owned()))
+        let more = if self.is_paused() {
+            "; the canary is still paused: `resume` once more lets it go on"
+        } else {
+            ""
+        };
+        Ok(Answer::Done(format!("{said}{more}")))
+    }
+
+    fn no_hold_to_end(&mut self) -> Result<Answer, Refusal> {
+        if self.is_paused() {
+            return Ok(self.resume_rollout());
+        }
+        self.not_held()
     }
 
     fn not_held(&self) -> Result<Answer, Refusal> {

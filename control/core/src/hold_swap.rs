@@ -57,7 +57,7 @@ impl HoldSwap {
         turn.progress(&self.op, "holding");
         turn.door(|door, turn| door.shut_by_swap(turn));
         turn.close_tunnels();
-        turn.change_gate(Methods::ALL, true);
+        turn.change_gates(Methods::ALL, true, self.drain);
         turn.app.gates.quieten(turn.now + self.drain);
         Work::Quieting(Quieting { swap: self })
     }

@@ -15,7 +15,7 @@
 //! # let promote = swap_core::Promote {
 //! #     operation: "deploy-7".parse()?, release: "9f3c1a2".parse()?, instances: vec!["127.0.0.1:3001".parse()?],
 //! #     strategy: Default::default(), boot: None, drain: None, hold: None, if_current: None, if_generation: None,
-//! #     command: false, reason: None, by: "uid 0".to_owned(),
+//! #     command: false, canary: None, reason: None, by: "uid 0".to_owned(),
 //! # };
 //! let booting = step(&app, Event::Promote(promote), now);
 //! assert!(matches!(booting.effects[..], [Effect::Progress { .. }, Effect::Probe { .. }]));
@@ -28,7 +28,8 @@
 //! ```
 //!
 //! Where to look: [`App`] says what parts a state has, `door.rs` and `work.rs` have a diagram each, `gates.rs` says why a
-//! drain waits for more than one gate. One file for one state or strategy; `admission.rs` for who may begin.
+//! drain waits for more than one gate. One file for one state or strategy; `admission.rs` for who may begin. What is
+//! published beside the live release is a [`Split`]: `splitting.rs` says when there is one, `rollout.rs` how a canary gets on.
 
 mod admission;
 mod app;
@@ -38,6 +39,7 @@ mod draining;
 pub mod duration;
 mod effect;
 mod event;
+mod experiment;
 mod gates;
 mod hold;
 mod hold_swap;
@@ -47,21 +49,36 @@ mod moment;
 mod names;
 mod operation;
 mod overlap;
+mod plan;
 mod promote;
 mod release;
 mod restore;
 mod returning;
+mod rollout;
 mod saved;
 mod span;
+mod split;
+mod splitting;
 mod staging;
+mod steering;
 mod turn;
+mod warm;
 mod work;
 
-pub use app::{App, Phase, Step, step};
+pub use app::{App, Phase, Step, Underway, step};
 pub use effect::{Answer, Effect, Ending, Outcome, Refusal};
-pub use event::{Event, HoldCommand, Promote, Rollback, Stage, Strategy};
+pub use event::{
+    CloseExperiment, Event, ExperimentArm, HoldCommand, Promote, Rollback, Stage, StartExperiment,
+    Strategy,
+};
+pub use experiment::Experiment;
 pub use limits::Limits;
 pub use moment::Moment;
-pub use names::{Address, AppName, BadName, GateId, Generation, OperationId, ProbeId, ReleaseId};
+pub use names::{
+    Address, AppName, ArmName, BadName, GateId, Generation, OperationId, ProbeId, ReleaseId,
+};
+pub use plan::{CanaryPlan, ExternalGate, OnFail, OnQuiet, Smoke, Verdict};
 pub use release::{Block, Cause, Methods, Release};
+pub use rollout::{Going, Stage as RolloutStage, Withdrawn};
 pub use saved::{Running, Saved, SavedHold};
+pub use split::{BadShare, Beside, Share, Slice, Split};

@@ -13,6 +13,10 @@ pub struct Limits {
     pub drain_held: Duration,
     /// How long a request may be held (`hold.max_wait`).
     pub max_wait: Duration,
+    /// Whether anybody may see a staged release before it takes traffic (`[[app.NAME.cohort]]`).
+    pub previews: bool,
+    /// For how long after a swap the old release is kept beside the new one, for what only it has (`affinity`).
+    pub affinity: Duration,
 }
 
 impl Default for Limits {
@@ -22,6 +26,8 @@ impl Default for Limits {
             drain: Duration::from_secs(30),
             drain_held: Duration::from_secs(5),
             max_wait: Duration::from_secs(30),
+            previews: false,
+            affinity: Duration::ZERO,
         }
     }
 }

@@ -85,6 +85,19 @@ name! {
     OperationId, "an operation id", 64, word, "1 to 64 of A-Z a-z 0-9 . _ -"
 }
 
+name! {
+    /// A part of the clients that is counted for itself: `canary`, `control`, or an arm of an experiment; and an
+    /// experiment.
+    ArmName, "the name of an experiment or an arm", 64, word, "1 to 64 of A-Z a-z 0-9 . _ -"
+}
+
+impl ArmName {
+    /// A name that is written in this crate.
+    pub(crate) fn known(name: &'static str) -> Self {
+        Self(name.into())
+    }
+}
+
 /// Where an instance listens. Names were resolved before the core hears of them.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -169,7 +182,7 @@ number! {
 }
 
 number! {
-    /// One gate of an app: every publish makes a new one, and a closed one never opens again.
+    /// One gate of an app: a number is never used twice, and a closed one never opens again.
     GateId
 }
 

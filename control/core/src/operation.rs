@@ -50,6 +50,17 @@ impl Operation {
         }
     }
 
+    /// One that was begun in a process that is gone. Its times count from now.
+    pub(crate) fn again(running: Running, now: Moment) -> Self {
+        Self {
+            running,
+            started: now,
+            boot: Span::NONE,
+            hold: Span::NONE,
+            drain: Span::NONE,
+        }
+    }
+
     pub(crate) fn id(&self) -> &OperationId {
         &self.running.operation
     }

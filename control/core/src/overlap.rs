@@ -1,10 +1,12 @@
-//! Strategy overlap: the old release serves until the new one is ready, then the table changes in one instant.
+//! Strategy overlap: the old release serves until the new one is ready, then the table changes in one instant. A canary
+//! begins in the same way.
 
 use std::time::Duration;
 
 use crate::{
-    Effect, Moment, Outcome, Release,
+    CanaryPlan, Effect, Going, Moment, Outcome, Release,
     operation::Operation,
+    rollout::Rollout,
     turn::Turn,
     work::{Round, Work},
 };
@@ -17,6 +19,8 @@ pub(crate) struct Booting {
     pub(crate) drain: Duration,
     pub(crate) round: Round,
     pub(crate) until: Moment,
+    /// What it goes through when it is ready, instead of taking over at once.
+    pub(crate) canary: Option<Box<CanaryPlan>>,
 }
 
 /// How an overlap swap is to go.
@@ -26,6 +30,7 @@ pub(crate) struct Plan {
     pub(crate) recover: bool,
     pub(crate) boot: Duration,
     pub(crate) drain: Duration,
+    pub(crate) canary: Option<CanaryPlan>,
 }
 
 impl Booting {
@@ -39,12 +44,20 @@ impl Booting {
             drain: plan.drain,
             round: Round::new(probe),
             until: turn.now + plan.boot,
+            canary: plan.canary.map(Box::new),
         })
     }
 
     pub(crate) fn passed(mut self, turn: &mut Turn) -> Work {
         self.op.boot.end(turn.now);
-        turn.swap(self.op, self.next, self.drain)
+        match self.canary.filter(|_| turn.app.live.is_some()) {
+            Some(plan) => {
+                let slack = self.until - self.op.started;
+                let going = Going::new(self.next, *plan, self.drain, slack);
+                Rollout::begin(self.op, going, turn)
+            }
+            None => turn.swap(self.op, self.next, self.drain),
+        }
     }
 
     pub(crate) fn late(self, turn: &mut Turn) -> Work {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::{
-    Answer, Outcome, Promote, Refusal, Release, Rollback, Strategy,
+    Answer, CanaryPlan, Outcome, Promote, Refusal, Release, Rollback, Share, Strategy,
     hold_swap::HoldSwap,
     operation::Ask,
     overlap::{Booting, Plan},
@@ -22,12 +22,14 @@ impl Turn {
         self.must_be_current(ask.if_current.as_ref())?;
         self.must_be_generation(ask.if_generation)?;
         self.must_be_idle()?;
+        must_be_of_its_strategy(&ask)?;
+        ask.canary.as_ref().map_or(Ok(()), must_be_sound)?;
         if self.is_live(&ask) {
             return Ok(self.already_live(promote_ask(&ask)));
         }
         let next = self.resolve(ask.release.clone(), ask.instances.clone())?;
         match ask.strategy {
-            Strategy::Overlap => self.promote_overlapping(ask, next),
+            Strategy::Overlap | Strategy::Canary => self.promote_overlapping(ask, next),
             Strategy::Hold => self.promote_holding(ask, next),
         }
     }
@@ -43,6 +45,7 @@ impl Turn {
             recover: false,
             boot: ask.boot.unwrap_or(limits.boot),
             drain: ask.drain.unwrap_or(limits.drain),
+            canary: ask.canary.clone(),
         };
         Ok(self.overlap(promote_ask(&ask), plan))
     }
@@ -93,6 +96,7 @@ impl Turn {
             next,
             boot: limits.boot,
             drain: limits.drain,
+            canary: None,
         };
         Ok(self.overlap(about, plan))
     }
@@ -102,11 +106,12 @@ impl Turn {
         let refusal = match &self.app.work {
             Work::Idle => Some("nothing is under way"),
             Work::Draining(_) => Some("it has swapped already: use rollback"),
-            Work::Returning(_) | Work::Reopening(_) => {
+            Work::Returning(_) | Work::Reopening(_) | Work::Withdrawing(_) => {
                 Some("the old release is coming back already")
             }
             Work::Staging(_)
             | Work::Booting(_)
+            | Work::Rollout(_)
             | Work::Quieting(_)
             | Work::Commanding(_)
             | Work::HoldBooting(_)
@@ -119,7 +124,7 @@ impl Turn {
         Ok(Answer::Done("aborted".to_owned()))
     }
 
-    fn overlap(&mut self, about: Ask, plan: Plan) -> Answer {
+    pub(crate) fn overlap(&mut self, about: Ask, plan: Plan) -> Answer {
         let op = self.begin(about);
         let begun = Answer::Begun(op.id().clone());
         self.app.work = Booting::begin(op, plan, self);
@@ -162,6 +167,8 @@ impl Turn {
             Work::Idle
             | Work::Staging(_)
             | Work::Booting(_)
+            | Work::Rollout(_)
+            | Work::Withdrawing(_)
             | Work::Quieting(_)
             | Work::Commanding(_)
             | Work::HoldBooting(_)
@@ -178,11 +185,16 @@ impl Work {
         match self {
             Self::Staging(state) => state.end(Outcome::Aborted, why, turn),
             Self::Booting(state) => state.end(Outcome::Aborted, why, turn),
+            Self::Rollout(state) => state.withdraw(Outcome::Aborted, why, turn),
             Self::Quieting(state) => state.swap.end(Outcome::Aborted, why, turn),
             Self::Commanding(state) => state.swap.end(Outcome::Aborted, why, turn),
             Self::HoldBooting(state) => state.end(Outcome::Aborted, why, turn),
             Self::HoldQuieting(state) => state.end(Outcome::Aborted, why, turn),
-            Self::Idle | Self::Returning(_) | Self::Reopening(_) | Self::Draining(_) => self,
+            Self::Idle
+            | Self::Returning(_)
+            | Self::Reopening(_)
+            | Self::Withdrawing(_)
+            | Self::Draining(_) => self,
         }
     }
 }
@@ -206,4 +218,22 @@ fn must_fit(ask: &Promote, limit: Duration) -> Result<(), Refusal> {
         return Ok(());
     }
     Err(Refusal::DoesNotFit { drain, boot, limit })
+}
+
+fn must_be_sound(plan: &CanaryPlan) -> Result<(), Refusal> {
+    let grow = plan.steps.is_sorted_by(|step, next| step < next);
+    if grow && plan.steps.last() == Some(&Share::ALL) && plan.steps[0] > Share::NONE {
+        return Ok(());
+    }
+    let why = "the steps of a canary grow, and the last one is 100 %";
+    Err(Refusal::Pointless(why.to_owned()))
+}
+
+/// A plan is for a canary, and a canary has one.
+fn must_be_of_its_strategy(ask: &Promote) -> Result<(), Refusal> {
+    if ask.canary.is_some() == (ask.strategy == Strategy::Canary) {
+        return Ok(());
+    }
+    let why = "steps, smoke tests and gates belong to strategy canary";
+    Err(Refusal::Pointless(why.to_owned()))
 }

@@ -5,7 +5,10 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Block, GateId, Generation, Methods, OperationId, Release, ReleaseId, Strategy};
+use crate::{
+    Block, Experiment, GateId, Generation, Going, Methods, OperationId, Release, ReleaseId,
+    Strategy, Withdrawn,
+};
 
 /// The lasting part of an app's state.
 ///
@@ -27,7 +30,17 @@ pub struct Saved {
     pub blocked: Option<Block>,
     /// A hold by command. After a restart it holds again, for its whole timeout.
     pub hold: Option<SavedHold>,
-    /// The operation under way. After a restart it has ended: `interrupted`, or `done` if its release is live.
+    /// Clients are divided among releases. After a restart they are again, in the same way.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub experiment: Option<Experiment>,
+    /// A canary, of the operation in `running`. After a restart it goes on, with the same clients.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rollout: Option<Going>,
+    /// A canary, of the operation in `running`, that has been withdrawn. After a restart that has ended, in this way.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub withdrawn: Option<Withdrawn>,
+    /// The operation under way. After a restart it has ended: `interrupted`, or `done` if its release is live. (Not a
+    /// rollout, nor one that was withdrawn.)
     pub running: Option<Running>,
     /// The operations that ended last, oldest first, at most [`Saved::ENDED_MAX`]: the same id again is `Known`.
     pub ended: Vec<OperationId>,

@@ -25,9 +25,11 @@ impl Turn {
         if self.knows(&ask.operation) {
             return Ok(Answer::Known(ask.operation));
         }
-        self.must_be_idle()?;
+        self.must_have_no_work()?;
+        self.must_not_be_compared(&ask.release)?;
         let next = self.resolve(ask.release, ask.instances)?;
         self.must_have_place_for(&next.id)?;
+        self.must_have_gates_for_previews()?;
         let mut op = self.begin(Ask {
             operation: ask.operation,
             verb: "stage",
@@ -51,12 +53,30 @@ impl Turn {
 
     /// `swapctl unstage`
     pub(crate) fn unstage(&mut self, release: &ReleaseId) -> Result<Answer, Refusal> {
+        self.must_not_be_compared(release)?;
         let before = self.app.staged.len();
         self.app.staged.retain(|staged| staged.id != *release);
         if self.app.staged.len() == before {
             return Err(Refusal::Pointless(format!("{release} is not staged")));
         }
+        self.staged_changed();
         Ok(Answer::Done(format!("{release} is no longer staged")))
+    }
+
+    /// Who may see a staged release sees the last one. (A canary is seen instead, while there is one.)
+    fn staged_changed(&mut self) {
+        if self.app.work.rollout().is_none() {
+            self.split(None, self.app.limits.drain);
+        }
+    }
+
+    /// Each release that is seen for a while leaves a gate behind.
+    fn must_have_gates_for_previews(&self) -> Result<(), Refusal> {
+        if self.app.limits.previews {
+            self.must_have_quiet_gates()
+        } else {
+            Ok(())
+        }
     }
 
     fn must_have_place_for(&self, id: &ReleaseId) -> Result<(), Refusal> {
@@ -76,6 +96,7 @@ impl Staging {
         let staged = &mut turn.app.staged;
         staged.retain(|staged| staged.id != self.next.id);
         staged.push(self.next);
+        turn.staged_changed();
         turn.finish(self.op, Outcome::Done, None);
         Work::Idle
     }

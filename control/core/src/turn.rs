@@ -5,8 +5,8 @@
 use std::mem;
 
 use crate::{
-    Answer, App, Effect, Moment, OperationId, Outcome, ProbeId, Release, Saved, Step, door::Door,
-    operation::Operation, work::Work,
+    Answer, App, Effect, GateId, Moment, OperationId, Outcome, ProbeId, Release, Saved, Step,
+    door::Door, operation::Operation, work::Work,
 };
 
 /// A step that is being made.
@@ -51,8 +51,14 @@ impl Turn {
 
     /// Publishes what is live, in a new table, behind a gate that was never used.
     pub(crate) fn publish(&mut self) {
+        let gate = self.app.gates.fresh();
+        self.publish_behind(gate);
+    }
+
+    /// The same behind this gate.
+    pub(crate) fn publish_behind(&mut self, gate: GateId) {
         self.app.generation = self.app.generation.next();
-        self.app.gates.current = self.app.gates.current.next();
+        self.app.gates.current = gate;
         self.emit(Effect::Publish {
             generation: self.app.generation,
             gate: self.app.gates.current,

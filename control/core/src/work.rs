@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::{
-    Moment, OperationId, Outcome, ProbeId, Release, Running,
+    Moment, OperationId, Outcome, ProbeId, Release, Running, Verdict,
     draining::Draining,
     duration,
     hold::HoldQuieting,
@@ -11,6 +11,7 @@ use crate::{
     operation::Operation,
     overlap::Booting,
     returning::{Reopening, Returning},
+    rollout::{Rollout, Withdrawing, Withdrawn},
     staging::Staging,
     turn::Turn,
 };
@@ -21,6 +22,10 @@ use crate::{
 ///  promote, rollback ──► Booting ──────── probe passed: swap ──────────────────────────► Draining ──► Idle
 ///  (overlap)                │ time, abort                                                    ▲
 ///                           └──────────► Idle (the old release serves)                       │
+///                                                                                            │
+///  promote ──► Booting ── probe passed ──► Rollout ── everybody, and still good: swap ───────┤
+///  (canary)       │ time, abort               └── no, time, abort ──► Withdrawing ──► Idle   │
+///                 └──────────► Idle                                                          │
 ///                                                                                            │
 ///  promote ──► Quieting ──► Commanding ── exit 0 ──► HoldBooting ── probe passed: swap ──────┘
 ///  (hold)         │    └── no COMMAND ──────────────►     │
@@ -35,7 +40,11 @@ use crate::{
 ///
 /// A hold-promote of an empty app begins at `Commanding`, or `HoldBooting`, and ends `Idle` if it fails: nobody serves.
 /// A rollback during `Draining` begins at `Booting`; the gates that drain go on draining.
-/// If the journal fails, whatever has not swapped goes back as if it had been aborted, with outcome `Failed`.
+/// A canary of an empty app is not one: it swaps when its probe has passed. How a rollout gets on is in [`Stage`].
+/// If the journal fails, whatever has not swapped goes back as if it had been aborted, with outcome `Failed`. But a rollout
+/// is paused: to give its share back has to be journalled as well.
+///
+/// [`Stage`]: crate::RolloutStage
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Work {
     /// Nothing.
@@ -44,6 +53,10 @@ pub(crate) enum Work {
     Staging(Staging),
     /// A release is probed while the old one serves; it takes over when it passes.
     Booting(Booting),
+    /// A release has a share of the clients, and is judged.
+    Rollout(Box<Rollout>),
+    /// It has none any more; what ran on it ends.
+    Withdrawing(Withdrawing),
     /// The door is shut; what still runs on the old release ends, or is cut.
     Quieting(Quieting),
     /// The door is shut and nothing runs: the COMMAND has its turn.
@@ -94,7 +107,9 @@ impl Work {
             | Self::Returning(Returning { op, .. })
             | Self::Reopening(Reopening { op, .. })
             | Self::Draining(Draining { op })
+            | Self::Withdrawing(Withdrawing { op, .. })
             | Self::HoldQuieting(HoldQuieting { op, .. }) => Some(op),
+            Self::Rollout(rollout) => Some(&rollout.op),
             Self::Quieting(Quieting { swap })
             | Self::Commanding(Commanding { swap })
             | Self::HoldBooting(HoldBooting { swap, .. }) => Some(&swap.op),
@@ -109,11 +124,49 @@ impl Work {
     pub(crate) fn next(&self) -> Option<(&Release, &OperationId)> {
         match self {
             Self::Booting(Booting { op, next, .. }) => Some((next, op.id())),
+            Self::Rollout(rollout) => Some((&rollout.going.next, rollout.op.id())),
             Self::Quieting(Quieting { swap })
             | Self::Commanding(Commanding { swap })
             | Self::HoldBooting(HoldBooting { swap, .. }) => Some((&swap.next, swap.op.id())),
             Self::Idle
             | Self::Staging(_)
+            | Self::Withdrawing(_)
+            | Self::Returning(_)
+            | Self::Reopening(_)
+            | Self::Draining(_)
+            | Self::HoldQuieting(_) => None,
+        }
+    }
+
+    /// The canary.
+    pub(crate) fn rollout(&self) -> Option<&Rollout> {
+        match self {
+            Self::Rollout(rollout) => Some(rollout),
+            Self::Idle
+            | Self::Staging(_)
+            | Self::Booting(_)
+            | Self::Withdrawing(_)
+            | Self::Quieting(_)
+            | Self::Commanding(_)
+            | Self::HoldBooting(_)
+            | Self::Returning(_)
+            | Self::Reopening(_)
+            | Self::Draining(_)
+            | Self::HoldQuieting(_) => None,
+        }
+    }
+
+    /// How a canary ends that gives its share back.
+    pub(crate) fn withdrawn(&self) -> Option<&Withdrawn> {
+        match self {
+            Self::Withdrawing(Withdrawing { withdrawn, .. }) => Some(withdrawn),
+            Self::Idle
+            | Self::Staging(_)
+            | Self::Booting(_)
+            | Self::Rollout(_)
+            | Self::Quieting(_)
+            | Self::Commanding(_)
+            | Self::HoldBooting(_)
             | Self::Returning(_)
             | Self::Reopening(_)
             | Self::Draining(_)
@@ -129,6 +182,8 @@ impl Work {
             | Self::HoldBooting(HoldBooting { round, .. })
             | Self::Returning(Returning { round, .. }) => Some(round),
             Self::Idle
+            | Self::Rollout(_)
+            | Self::Withdrawing(_)
             | Self::Quieting(_)
             | Self::Commanding(_)
             | Self::Reopening(_)
@@ -144,6 +199,8 @@ impl Work {
             | Self::HoldBooting(HoldBooting { round, .. })
             | Self::Returning(Returning { round, .. }) => Some(round),
             Self::Idle
+            | Self::Rollout(_)
+            | Self::Withdrawing(_)
             | Self::Quieting(_)
             | Self::Commanding(_)
             | Self::Reopening(_)
@@ -163,7 +220,8 @@ impl Work {
             Self::Quieting(Quieting { swap }) | Self::Commanding(Commanding { swap }) => {
                 Some(swap.until)
             }
-            Self::Idle | Self::Reopening(_) | Self::Draining(_) => None,
+            Self::Rollout(rollout) => rollout.deadline(),
+            Self::Idle | Self::Withdrawing(_) | Self::Reopening(_) | Self::Draining(_) => None,
         }
     }
 }
@@ -180,11 +238,44 @@ impl Work {
             Self::HoldBooting(state) => state.passed(turn),
             Self::Returning(state) => state.passed(turn),
             Self::Idle
+            | Self::Rollout(_)
+            | Self::Withdrawing(_)
             | Self::Quieting(_)
             | Self::Commanding(_)
             | Self::Reopening(_)
             | Self::Draining(_)
             | Self::HoldQuieting(_) => self,
+        }
+    }
+
+    pub(crate) fn judged(
+        self,
+        operation: &OperationId,
+        round: u64,
+        verdict: Verdict,
+        why: String,
+        turn: &mut Turn,
+    ) -> Self {
+        match self {
+            Self::Rollout(rollout) if rollout.op.id() == operation => {
+                rollout.judged(round, verdict, why, turn)
+            }
+            other => other,
+        }
+    }
+
+    pub(crate) fn smoked(
+        self,
+        operation: &OperationId,
+        round: u64,
+        result: Result<(), String>,
+        turn: &mut Turn,
+    ) -> Self {
+        match self {
+            Self::Rollout(rollout) if rollout.op.id() == operation => {
+                rollout.smoked(round, result, turn)
+            }
+            other => other,
         }
     }
 
@@ -210,6 +301,8 @@ impl Work {
             Self::Idle
             | Self::Staging(_)
             | Self::Booting(_)
+            | Self::Rollout(_)
+            | Self::Withdrawing(_)
             | Self::HoldBooting(_)
             | Self::Returning(_)
             | Self::Reopening(_)
@@ -231,7 +324,8 @@ impl Work {
             Self::HoldBooting(state) => state.late(turn),
             Self::Returning(state) => state.late(turn),
             Self::HoldQuieting(state) => state.late(turn),
-            Self::Idle | Self::Reopening(_) | Self::Draining(_) => self,
+            Self::Rollout(state) => state.late(turn),
+            Self::Idle | Self::Withdrawing(_) | Self::Reopening(_) | Self::Draining(_) => self,
         }
     }
 
@@ -242,9 +336,11 @@ impl Work {
             Self::Reopening(state) => state.settle(turn),
             Self::Draining(state) => state.settle(turn),
             Self::HoldQuieting(state) => state.settle(turn),
+            Self::Withdrawing(state) => state.settle(turn),
             Self::Idle
             | Self::Staging(_)
             | Self::Booting(_)
+            | Self::Rollout(_)
             | Self::Commanding(_)
             | Self::HoldBooting(_)
             | Self::Returning(_) => self,
@@ -257,6 +353,8 @@ impl Work {
             Self::Idle => Self::Idle,
             Self::Staging(state) => state.fail(why, turn),
             Self::Booting(state) => state.fail(why, turn),
+            Self::Rollout(state) => state.journal_failed(why, turn),
+            Self::Withdrawing(state) => state.end(turn),
             Self::Quieting(Quieting { swap }) | Self::Commanding(Commanding { swap }) => {
                 swap.fail(why, turn)
             }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use swap_core::{
-    Address, Block, Event, HoldCommand, Methods, OperationId, Promote, Rollback, Stage,
+    Address, Block, CanaryPlan, Event, HoldCommand, Methods, OperationId, Promote, Rollback, Stage,
 };
 #[cfg(not(any(test, fuzzing)))]
 use tokio::net::lookup_host as look_up;
@@ -34,7 +34,11 @@ pub(super) struct Ask {
     pub(super) command: bool,
 }
 
-pub(super) async fn promote(ask: PromoteRequest, to: &Addressed) -> Result<Ask, Problem> {
+pub(super) async fn promote(
+    ask: PromoteRequest,
+    canary: Option<CanaryPlan>,
+    to: &Addressed,
+) -> Result<Ask, Problem> {
     let PromoteRequest {
         release,
         instance,
@@ -43,6 +47,14 @@ pub(super) async fn promote(ask: PromoteRequest, to: &Addressed) -> Result<Ask, 
         drain_timeout,
         hold_timeout,
         if_current,
+        steps: _,
+        step_time: _,
+        watch: _,
+        on_fail: _,
+        on_quiet: _,
+        smoke: _,
+        gate_exec: _,
+        gate_prometheus: _,
         reason,
         operation,
         detach,
@@ -65,6 +77,7 @@ pub(super) async fn promote(ask: PromoteRequest, to: &Addressed) -> Result<Ask, 
         if_current,
         if_generation: to.conditions.generation,
         command,
+        canary,
         reason: words("reason", reason)?,
         by: to.by.clone(),
     });
@@ -155,12 +168,15 @@ pub(super) fn block(ask: BlockRequest, to: &Addressed) -> Result<Event, Problem>
     }))
 }
 
-fn needed<T>(field: &str, value: Option<T>) -> Result<T, Problem> {
+pub(super) fn needed<T>(field: &str, value: Option<T>) -> Result<T, Problem> {
     value.ok_or_else(|| usage(format!("{field} is needed")))
 }
 
 /// `Idempotency-Key` and `operation` are one thing.
-fn chosen(operation: Option<OperationId>, conditions: &Conditions) -> Result<OperationId, Problem> {
+pub(super) fn chosen(
+    operation: Option<OperationId>,
+    conditions: &Conditions,
+) -> Result<OperationId, Problem> {
     match (operation, &conditions.key) {
         (Some(operation), Some(key)) if operation != *key => Err(usage(format!(
             "operation: {operation} is not the Idempotency-Key {key}"

@@ -20,7 +20,7 @@ use hyper::body::{Bytes, Incoming};
 use hyper::service::service_fn;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use swap_core::{AppName, Event};
+use swap_core::{AppName, CanaryPlan, Event, Share, Strategy};
 use tokio::sync::{mpsc, watch};
 
 use super::{Api, Hooks, Reloaded, answer};
@@ -31,8 +31,9 @@ use crate::problem;
 use crate::server;
 use crate::standing::Standing;
 use crate::wire::{
-    self, BlockRequest, CommandEnd, HoldRequest, Operation, PlanRequest, Problem, PromoteRequest,
-    RollbackRequest, StageRequest, Status, UnstageRequest,
+    self, BlockRequest, CloseExperimentRequest, CommandEnd, HoldRequest, Operation, PlanRequest,
+    Problem, PromoteRequest, RollbackRequest, StageRequest, StartExperimentRequest, Status,
+    UnstageRequest,
 };
 
 const UID: u32 = 1000;
@@ -133,6 +134,10 @@ async fn drive(mut messages: mpsc::Receiver<Message>) {
                 };
                 let _ = reply.send(Some(watch::channel(running).1));
             }
+            Message::Canary(app, reply) => {
+                assert!(names.contains(&app));
+                let _ = reply.send(Some(holdfast_config::Canary::default()));
+            }
             Message::Lend(..)
             | Message::Still(..)
             | Message::TakeBack(..)
@@ -153,8 +158,13 @@ fn take(command: Command) -> Result<Commanded, Problem> {
     let few = |reason: &Option<String>| reason.as_ref().is_none_or(|it| it.len() <= WORDS_MAX);
     match event {
         Event::Promote(ask) => {
-            assert!(few(&ask.reason) && ask.by == by && ask.instances.len() <= 100)
+            assert!(few(&ask.reason) && ask.by == by && ask.instances.len() <= 100);
+            assert_eq!(ask.canary.is_some(), ask.strategy == Strategy::Canary);
+            ask.canary.iter().for_each(must_be_bounded);
         }
+        Event::StartExperiment(ask) => assert!(ask.by == by && ask.arms.len() <= 64),
+        Event::CloseExperiment(ask) => assert!(ask.by == by),
+        Event::Pause { by: who } | Event::Advance { by: who } => assert!(who == by),
         Event::Stage(ask) => assert!(ask.by == by && (1..=100).contains(&ask.instances.len())),
         Event::Hold(ask) => assert!(few(&ask.reason) && ask.by == by && ask.methods.bits() != 0),
         Event::Rollback(ask) => assert!(few(&ask.reason) && ask.by == by),
@@ -165,6 +175,15 @@ fn take(command: Command) -> Result<Commanded, Problem> {
     Ok(Commanded::Done(verb.to_owned()))
 }
 
+fn must_be_bounded(plan: &CanaryPlan) {
+    assert!(plan.steps.is_sorted_by(|one, next| one < next));
+    assert_eq!(plan.steps.last(), Some(&Share::ALL));
+    assert!(plan.steps.len() <= 21 && plan.smoke.len() <= 20 && plan.gates.len() <= 10);
+    for smoke in &plan.smoke {
+        assert!(smoke.path.starts_with('/') && (100..600).contains(&smoke.status));
+    }
+}
+
 /// What one end reads, it writes so that the other reads the same.
 fn must_be_the_same_at_both_ends(json: &[u8]) {
     same::<PromoteRequest>(json);
@@ -173,6 +192,8 @@ fn must_be_the_same_at_both_ends(json: &[u8]) {
     same::<HoldRequest>(json);
     same::<RollbackRequest>(json);
     same::<BlockRequest>(json);
+    same::<StartExperimentRequest>(json);
+    same::<CloseExperimentRequest>(json);
     same::<PlanRequest>(json);
     same::<CommandEnd>(json);
     same::<Problem>(json);

@@ -34,11 +34,15 @@ pub(super) enum Verb {
     Abort,
     Block,
     Unblock,
+    Pause,
+    Advance,
+    ExperimentStart,
+    ExperimentClose,
     Plan,
 }
 
 impl Verb {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 14] = [
         Self::Promote,
         Self::Stage,
         Self::Unstage,
@@ -48,6 +52,10 @@ impl Verb {
         Self::Abort,
         Self::Block,
         Self::Unblock,
+        Self::Pause,
+        Self::Advance,
+        Self::ExperimentStart,
+        Self::ExperimentClose,
         Self::Plan,
     ];
 
@@ -62,6 +70,10 @@ impl Verb {
             Self::Abort => "abort",
             Self::Block => "block",
             Self::Unblock => "unblock",
+            Self::Pause => "pause",
+            Self::Advance => "advance",
+            Self::ExperimentStart => "experiment start",
+            Self::ExperimentClose => "experiment close",
             Self::Plan => "plan",
         }
     }
@@ -116,8 +128,9 @@ pub(super) fn find(method: &Method, path: &str) -> Result<Route, Nowhere> {
         ["upgrade"] => ("POST", Route::Upgrade),
         ["operations", id] => ("GET", Route::Operation((*id).to_owned())),
         ["operations", id, "command"] => ("POST", Route::CommandEnded((*id).to_owned())),
-        ["apps", app, word] => {
-            let verb = Verb::ALL.into_iter().find(|verb| verb.word() == *word);
+        ["apps", app, words @ ..] => {
+            let mut verbs = Verb::ALL.into_iter();
+            let verb = verbs.find(|verb| verb.word().split(' ').eq(words.iter().copied()));
             let app = (*app).to_owned();
             ("POST", Route::App(app, verb.ok_or_else(nowhere)?))
         }
@@ -153,7 +166,12 @@ mod tests {
         paths.push(("post", "/v1/reload".to_owned()));
         paths.push(("post", "/v1/upgrade".to_owned()));
         let verbs = Verb::ALL.into_iter();
-        paths.extend(verbs.map(|verb| ("post", format!("/v1/apps/{{app}}/{}", verb.word()))));
+        paths.extend(verbs.map(|verb| {
+            (
+                "post",
+                format!("/v1/apps/{{app}}/{}", verb.word().replace(' ', "/")),
+            )
+        }));
         paths.sort();
         paths
     }
@@ -193,6 +211,8 @@ mod tests {
             "//v1/status",
             "/v1/status/",
             "/v1/apps/web/explode",
+            "/v1/apps/web/experiment",
+            "/v1/apps/web",
         ] {
             assert_eq!(
                 find(&Method::GET, path),

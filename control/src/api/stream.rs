@@ -8,22 +8,25 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use http::Response;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderValue};
+use http::{Request, Response};
 use http_body::{Body, Frame};
 use http_body_util::BodyExt;
-use hyper::body::Bytes;
+use hyper::body::{Bytes, Incoming};
 use swap_core::OperationId;
 use tokio::sync::broadcast::{self, error::TryRecvError};
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 use tokio::time::timeout;
 
+use super::Api;
+use super::read::{is_true, parameters};
 use crate::driver::{Inbox, Message};
 use crate::events::Subscription;
 use crate::operations::State;
+use crate::problem;
 use crate::server::Answer;
 use crate::wall::wall_now;
-use crate::wire::{Event, Operation, What};
+use crate::wire::{Event, Operation, Problem, What};
 
 /// Events that may wait for one reader; then the ring is asked, and then he misses some.
 const WAITING_MAX: usize = 64;
@@ -31,6 +34,44 @@ const WAITING_MAX: usize = 64;
 const HEARTBEAT: Duration = Duration::from_secs(10);
 /// The phase that tells a reader to run the COMMAND.
 const COMMAND: &str = "command";
+/// Streams of events at once: fewer than connections, so that commands always find a place.
+pub(super) const PLACES: usize = 32;
+
+impl Api {
+    pub(super) fn place(&self) -> Result<OwnedSemaphorePermit, Problem> {
+        let place = self.streams.clone().try_acquire_owned();
+        place.map_err(|_| problem::too_many_streams(PLACES))
+    }
+
+    pub(super) async fn stream(&self, request: &Request<Incoming>) -> Result<Answer, Problem> {
+        let query = parameters(request.uri().query(), &["operation", "past"])?;
+        let last = last_event_id(request.headers())?;
+        let wants_past = is_true(&query, "past")?;
+        let watched = match query.get("operation") {
+            Some(id) => {
+                let (operation, state) = self.known_operation(id).await?;
+                Some(Watched::new(operation, state, Runner::Nobody))
+            }
+            None => None,
+        };
+        // Who asks for an operation may be late: its events that are kept are told. So they are to who asks for them.
+        let after = last.or((wants_past || watched.is_some()).then_some(0));
+        let subscription = match after {
+            Some(last) => self.events.subscribe_after(last),
+            None => self.events.subscribe(),
+        };
+        Ok(open(self.place()?, subscription, watched))
+    }
+}
+
+fn last_event_id(fields: &HeaderMap) -> Result<Option<u64>, Problem> {
+    let Some(value) = fields.get("last-event-id") else {
+        return Ok(None);
+    };
+    let id = value.to_str().ok().and_then(|id| id.parse().ok());
+    let wrong = || problem::usage("Last-Event-ID is not a whole number");
+    id.map(Some).ok_or_else(wrong)
+}
 
 /// The operation that a stream is about.
 pub(super) struct Watched {

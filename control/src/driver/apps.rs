@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use swap_core::{App, AppName, Ending, Generation, Limits, Outcome, Running, Saved, Step};
+use swap_core::{App, AppName, Ending, Event, Generation, Limits, Outcome, Running, Saved, Step};
 
 use super::Driver;
 use super::kept::Kept;
+use super::rollouts::{Rollout, rules};
 use crate::failpoint;
 use crate::journal::{Lasting, Origin, Past, Record};
 use crate::receipt::{Baseline, receipt};
@@ -33,6 +34,8 @@ impl Driver {
                     kept.config = config;
                     self.apps.insert(name.clone(), kept);
                     self.ask_anew(&name);
+                    // The machine looks at its new limits.
+                    Box::pin(self.observe(&name, Event::DeadlinePassed)).await;
                 }
                 None => fresh.push((name, config)),
             }
@@ -83,16 +86,26 @@ impl Driver {
             saved,
             live_since,
             passed,
+            control,
             receipts,
         } = past;
         let step = App::restore(saved, limits(&config), self.now());
+        let rollout = step.app.rollout();
+        let rules = rules(&config.canary);
+        let rollout = rollout.map(|underway| Box::new(Rollout::new(&underway, rules, control)));
         let kept = Kept {
+            rollout,
             live_since: live_since.unwrap_or_else(wall_now),
             passed,
             receipts,
             ..Kept::new(step.app.clone(), config)
         };
         self.apps.insert(name.clone(), kept);
+        // A rollout goes on: its operation can be asked for, and will have a receipt.
+        if let Some(running) = step.app.running() {
+            let baseline = Baseline::now(self.plane.traffic(name));
+            self.begin(name, &running.operation, baseline);
+        }
         step
     }
 
@@ -103,8 +116,10 @@ impl Driver {
             saved: kept.app.saved(),
             live_since: Some(kept.live_since.clone()),
             passed: kept.passed.clone(),
+            control: None,
             receipts: kept.receipts.clone(),
         };
+        past.saved.rollout = None;
         if let Some(running) = past.saved.running.take() {
             let receipt = self.interrupted(&name, &kept, &running);
             note_end(&mut past.saved, &running);
@@ -113,6 +128,7 @@ impl Driver {
                 saved: past.saved.clone(),
                 live_since: past.live_since.clone(),
                 passed: past.passed.clone(),
+                control: None,
             };
             let mut receipts = kept.unwritten;
             receipts.push(receipt.clone());
@@ -148,7 +164,9 @@ impl Driver {
             hold: None,
             drain: None,
         };
-        receipt(name, &ending, baseline, &traffic)
+        let judge = kept.rollout.as_ref();
+        let judge = judge.map(|rollout| rollout.judged(&ending));
+        receipt(name, &ending, baseline, &traffic, judge)
     }
 
     /// Tells everybody that an operation has ended.
@@ -173,5 +191,7 @@ fn limits(config: &holdfast_config::App) -> Limits {
         drain: config.timeouts.drain,
         drain_held: config.timeouts.drain_held,
         max_wait: config.hold.max_wait,
+        previews: !config.cohorts.is_empty(),
+        affinity: config.affinity,
     }
 }

@@ -8,6 +8,9 @@ use crate::failpoint;
 use crate::monotonic::monotonic_us;
 use crate::wire::What;
 
+/// The phase in which an operation waits for a person.
+const PAUSED: &str = "paused";
+
 impl Driver {
     pub(super) fn carry_out(&mut self, name: &AppName, effect: Effect) {
         let done = point_after(&effect);
@@ -39,6 +42,20 @@ impl Driver {
                 self.swaps.published(name, generation.0);
                 self.watch_live(name);
             }
+            Effect::Split { generation, split } => {
+                let what = self.split_in_words(name, generation.0, split.as_ref());
+                plane.split(name, generation, split);
+                let operation = self.rollout_of(name);
+                self.events.tell(Some(name), operation.as_ref(), what);
+                self.swaps.published(name, generation.0);
+                self.watch_live(name);
+            }
+            Effect::Smoke {
+                operation,
+                round,
+                release,
+                tests,
+            } => self.begin_smoke(name, operation, round, release, tests),
             Effect::Close {
                 gate,
                 methods,
@@ -78,6 +95,11 @@ impl Driver {
             release: running.and_then(|running| running.to.clone()),
         };
         self.events.tell(Some(name), Some(operation), what);
+        let paused = kept.app.rollout().and_then(|it| it.going.paused.clone());
+        if let Some(why) = paused.filter(|_| phase == PAUSED) {
+            let what = What::Paused { why };
+            self.events.tell(Some(name), Some(operation), what);
+        }
     }
 }
 
@@ -86,6 +108,7 @@ fn point_after(effect: &Effect) -> Option<&'static str> {
     Some(match effect {
         Effect::Hold { .. } => "effect.held",
         Effect::Publish { .. } => "effect.published",
+        Effect::Split { .. } | Effect::Smoke { .. } => return None,
         Effect::Close { .. } => "effect.closed",
         Effect::Cut { .. } => "effect.cut",
         Effect::Release => "effect.released",

@@ -27,6 +27,8 @@ impl Driver {
         } = command;
         failpoint::here("command.taken");
         let before = Baseline::now(self.plane.traffic(&name));
+        // An operation's id is a key too, where the operation is over at once.
+        let key = conditions.key.or_else(|| operation_of(&event).cloned());
         let step = step(&kept.app, event, self.now());
         let answer = step.answer.clone();
         if let Some(Answer::Refused(refusal)) = &answer {
@@ -55,7 +57,7 @@ impl Driver {
                 Ok(Commanded::Known(operation, state))
             }
             Some(Answer::Done(said)) => {
-                self.tell_done(&name, verb, by, conditions.key, &said);
+                self.tell_done(&name, verb, by, key, &said);
                 Ok(Commanded::Done(said))
             }
             Some(Answer::Refused(refusal)) => Err(problem::refused(&refusal)),
@@ -95,7 +97,7 @@ impl Driver {
         }
     }
 
-    fn begin(&mut self, name: &AppName, operation: &OperationId, baseline: Baseline) {
+    pub(super) fn begin(&mut self, name: &AppName, operation: &OperationId, baseline: Baseline) {
         self.operations.begin(operation, name);
         if let Some(kept) = self.apps.get_mut(name) {
             kept.baselines.insert(operation.clone(), baseline);
@@ -165,11 +167,17 @@ fn operation_of(event: &Event) -> Option<&OperationId> {
         Event::Stage(ask) => Some(&ask.operation),
         Event::Hold(ask) => Some(&ask.operation),
         Event::Rollback(ask) => Some(&ask.operation),
+        Event::StartExperiment(ask) => Some(&ask.operation),
+        Event::CloseExperiment(ask) => Some(&ask.operation),
         Event::Unstage { .. }
         | Event::Resume
         | Event::Abort
         | Event::Block(_)
         | Event::Unblock
+        | Event::Pause { .. }
+        | Event::Advance { .. }
+        | Event::Judged { .. }
+        | Event::Smoked { .. }
         | Event::CommandEnded { .. }
         | Event::ProbePassed { .. }
         | Event::ProbeFailed { .. }

@@ -6,6 +6,7 @@ use swap_core::{App, OperationId, ProbeId, ReleaseId};
 use tokio::task::JoinSet;
 
 use super::probing::Round;
+use super::rollouts::Rollout;
 use crate::journal::RECEIPTS_MAX;
 use crate::receipt::Baseline;
 use crate::wall::wall_now;
@@ -27,8 +28,10 @@ pub(super) struct Kept {
     pub(super) unwritten: Vec<Receipt>,
     /// Releases that have passed their probe, so that its failures say something of them.
     pub(super) passed: BTreeSet<ReleaseId>,
+    /// A canary, until the receipt of its operation is told.
+    pub(super) rollout: Option<Box<Rollout>>,
     pub(super) rounds: BTreeMap<ProbeId, Round>,
-    /// Looks at the live release's instances; ends when it is replaced.
+    /// Looks at the instances of the live release and of those beside it; ends when they are replaced.
     pub(super) watches: JoinSet<()>,
     /// Requests so far, once a second.
     pub(super) samples: VecDeque<u64>,
@@ -44,6 +47,7 @@ impl Kept {
             receipts: VecDeque::new(),
             unwritten: Vec::new(),
             passed: BTreeSet::new(),
+            rollout: None,
             rounds: BTreeMap::new(),
             watches: JoinSet::new(),
             samples: VecDeque::new(),

@@ -3,10 +3,11 @@
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 
-use swap_core::{AppName, Phase};
+use swap_core::{App, AppName, Phase};
 use tokio::sync::oneshot;
 
 use super::Driver;
+use super::rollouts::is_judged;
 use crate::failpoint;
 use crate::problem;
 use crate::succession;
@@ -20,7 +21,10 @@ impl Driver {
         }
         let lent = self.journal.lend().await;
         failpoint::here("lend.has_lock");
-        lent.map_err(|error| problem::journal(&error))
+        let lent = lent.map_err(|error| problem::journal(&error))?;
+        // A canary could be judged, but nothing could come of it. The other process judges it anew.
+        self.is_lent = true;
+        Ok(lent)
     }
 
     /// Somebody wants to know when every app stands still.
@@ -42,14 +46,14 @@ impl Driver {
 
     /// An app that is in the middle of something.
     fn moving(&self) -> Option<&AppName> {
-        let stands = |phase| matches!(phase, Phase::Empty | Phase::Steady);
         let mut apps = self.apps.iter();
-        let moving = apps.find(|(_, kept)| !stands(kept.app.phase()));
+        let moving = apps.find(|(_, kept)| !stands_still(&kept.app));
         moving.map(|(name, _)| name)
     }
 
     /// The other process is gone. Whoever has seen its tables finds their numbers for nothing else.
     pub(super) async fn take_back(&mut self) {
+        self.is_lent = false;
         for (name, used) in self.journal.take_back().await {
             if let Some(kept) = self.apps.get_mut(&name) {
                 kept.app.skip(used);
@@ -57,5 +61,17 @@ impl Driver {
                 past.skip(used);
             }
         }
+    }
+}
+
+/// Nothing is lost if another process takes it over. A canary goes on there, in the same stage and with the same clients; not
+/// while its smoke tests are asked, whose answers only this process hears.
+fn stands_still(app: &App) -> bool {
+    match app.phase() {
+        Phase::Empty | Phase::Steady => true,
+        Phase::Canary => app
+            .rollout()
+            .is_some_and(|underway| is_judged(underway.going.stage)),
+        Phase::Booting | Phase::Holding | Phase::Draining => false,
     }
 }

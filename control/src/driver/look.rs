@@ -3,15 +3,15 @@
 use std::time::Duration;
 
 use holdfast_config::Hold;
-use swap_core::{AppName, Phase as At, duration};
+use swap_core::{AppName, Moment, Phase as At, duration};
 
 use super::Driver;
 use super::kept::Kept;
-use crate::plane::Traffic;
+use crate::plane::{Arms, Traffic};
 use crate::receipt::millis;
 use crate::wire::{
-    AppStatus, DrainingStatus, HoldStatus, InstanceStatus, LiveStatus, NextStatus, Phase, Plan,
-    Problem, Receipt, Status, What,
+    AppStatus, DrainingStatus, HoldStatus, InstanceStatus, LiveStatus, NextStatus, Percent, Phase,
+    Plan, Problem, Receipt, Status, What,
 };
 
 /// Assumed for `plan` when nothing is known of earlier boots.
@@ -22,7 +22,9 @@ const HELD_BYTES_ASSUMED: u64 = 3 * 1024;
 impl Driver {
     pub(super) fn status(&self) -> Status {
         let app = |(name, kept): (&AppName, &Kept)| {
-            (name.clone(), app_status(kept, &self.plane.traffic(name)))
+            let traffic = self.plane.traffic(name);
+            let arms = kept.app.experiment().and_then(|_| self.plane.arms(name));
+            (name.clone(), app_status(kept, &traffic, arms, self.now()))
         };
         Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -89,11 +91,14 @@ impl Driver {
                 .operations
                 .phase(&running.operation)
                 .unwrap_or_default();
+            let (canary, control) = kept.canary_status(self.now());
             let what = What::Progress {
                 phase,
                 in_flight: running_on_old(kept, &traffic),
                 held: traffic.hold.waiting,
                 probe: kept.app.probe_failure().map(str::to_owned),
+                canary,
+                control,
             };
             self.events.tell(Some(name), Some(&running.operation), what);
         }
@@ -136,7 +141,8 @@ pub(super) fn running_on_old(kept: &Kept, traffic: &Traffic) -> u64 {
     }
 }
 
-fn app_status(kept: &Kept, traffic: &Traffic) -> AppStatus {
+fn app_status(kept: &Kept, traffic: &Traffic, arms: Option<Arms>, now: Moment) -> AppStatus {
+    let (canary, control) = kept.canary_status(now);
     let app = &kept.app;
     let hold = &kept.config.hold;
     AppStatus {
@@ -156,6 +162,7 @@ fn app_status(kept: &Kept, traffic: &Traffic) -> AppStatus {
             release: release.id.clone(),
             operation: operation.clone(),
             probe: app.probe_failure().map(str::to_owned),
+            share: app.rollout().map(|it| Percent(it.going.share())),
         }),
         previous: app.previous().map(|previous| previous.id.clone()),
         staged: app
@@ -183,6 +190,9 @@ fn app_status(kept: &Kept, traffic: &Traffic) -> AppStatus {
             max_wait_ms: millis(hold.max_wait),
         },
         blocked: app.blocked().cloned(),
+        canary,
+        control,
+        experiment: kept.experiment_status(arms),
     }
 }
 
@@ -201,6 +211,7 @@ fn phase(at: At) -> Phase {
         At::Steady => Phase::Steady,
         At::Booting => Phase::Booting,
         At::Holding => Phase::Holding,
+        At::Canary => Phase::Canary,
         At::Draining => Phase::Draining,
     }
 }

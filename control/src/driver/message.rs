@@ -52,6 +52,8 @@ pub(crate) enum Message {
     },
     Operation(OperationId, oneshot::Sender<Option<State>>),
     Apps(oneshot::Sender<Vec<AppName>>),
+    /// How canaries of an app go, unless they are told otherwise; none: there is no such app any more.
+    Canary(AppName, oneshot::Sender<Option<holdfast_config::Canary>>),
     /// The state directory and its lock, for a process that may take over.
     Lend(Reply<(PathBuf, OwnedFd)>),
     /// To be told when every app stands still.

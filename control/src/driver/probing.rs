@@ -1,4 +1,4 @@
-//! Whom the driver has probed: releases that somebody waits for, in rounds, and the instances of the live one, always.
+//! Whom the driver has probed: releases that somebody waits for, in rounds, and the instances of those that serve, always.
 
 use std::sync::Arc;
 
@@ -70,29 +70,38 @@ impl Driver {
         }
     }
 
-    /// The live release's instances pass, as its watch says.
+    /// A release's instances pass, as their watch says.
     pub(super) fn passed(&mut self, name: &AppName, release: ReleaseId) {
         if let Some(kept) = self.apps.get_mut(name) {
             kept.passed.insert(release);
         }
     }
 
-    /// Looks at the instances of the live release from now on, instead of at those before.
+    /// Looks at the instances of the live release and of those beside it from now on, instead of at those before.
     pub(super) fn watch_live(&mut self, name: &AppName) {
         let Some(kept) = self.apps.get_mut(name) else {
             return;
         };
         // Those before end as they are dropped.
         kept.watches = tokio::task::JoinSet::new();
-        let Some(live) = kept.app.live().cloned() else {
+        let beside = kept.app.split().into_iter().flat_map(|split| &split.beside);
+        let beside = beside.map(|beside| &beside.release);
+        let serving: Vec<Release> = kept.app.live().into_iter().chain(beside).cloned().collect();
+        for release in serving {
+            self.watch(name, release);
+        }
+    }
+
+    fn watch(&mut self, name: &AppName, release: Release) {
+        let Some(kept) = self.apps.get_mut(name) else {
             return;
         };
         let question = question(dial(&self.plane, name), &kept.config);
         let interval = kept.config.probe.interval;
-        let has_passed = kept.passed.contains(&live.id);
-        for instance in live.instances {
+        let has_passed = kept.passed.contains(&release.id);
+        for instance in release.instances {
             let (plane, inbox) = (self.plane.clone(), self.inbox.clone());
-            let (app, release) = (name.clone(), live.id.clone());
+            let (app, release) = (name.clone(), release.id.clone());
             let mut is_noted = has_passed;
             let tell = move |instance: &_, is_up| {
                 plane.mark(&app, instance, is_up);
@@ -142,12 +151,12 @@ async fn round(inbox: Inbox, app: AppName, probe: ProbeId, release: Release, que
     }
 }
 
-fn dial(plane: &Arc<dyn DataPlane>, app: &AppName) -> Dial {
+pub(super) fn dial(plane: &Arc<dyn DataPlane>, app: &AppName) -> Dial {
     let (plane, app) = (plane.clone(), app.clone());
     Dial(Arc::new(move |instance| plane.connect(&app, instance)))
 }
 
-fn question(dial: Dial, config: &holdfast_config::App) -> Question {
+pub(super) fn question(dial: Dial, config: &holdfast_config::App) -> Question {
     let concrete = config.hosts.iter().find(|host| !host.starts_with('*'));
     Question {
         dial,

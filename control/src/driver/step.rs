@@ -1,14 +1,15 @@
 //! One step of one app: what it changed is journalled together with the receipts of what it ended, then its effects are
 //! carried out.
 
-use swap_core::{App, AppName, Effect, Event, Step, step};
+use swap_core::{App, AppName, Effect, Ending, Event, Outcome, Step, Verdict, step};
 
 use super::Driver;
+use super::rollouts::Rollout;
 use crate::failpoint;
 use crate::journal::{JournalError, Lasting, Origin, Record};
 use crate::receipt::{Baseline, receipt};
 use crate::wall::wall_now;
-use crate::wire::{Receipt, What};
+use crate::wire::{Judged, Receipt, What};
 
 impl Driver {
     /// What was observed has happened, whether it can be journalled or not.
@@ -81,11 +82,33 @@ impl Driver {
         let traffic = self.plane.traffic(name);
         let now = Baseline::now(traffic.clone());
         let known = self.apps.get(name).map(|kept| &kept.baselines);
-        let of = |ending: &swap_core::Ending| {
+        let of = |ending: &Ending| {
             let baseline = known.and_then(|known| known.get(&ending.operation));
-            receipt(name, ending, baseline.or(begun).unwrap_or(&now), &traffic)
+            let judge = self.judged(name, ending);
+            receipt(
+                name,
+                ending,
+                baseline.or(begun).unwrap_or(&now),
+                &traffic,
+                judge,
+            )
         };
         endings.map(of).collect()
+    }
+
+    /// What the judge said of an operation, if it was a canary.
+    pub(super) fn judged(&self, name: &AppName, ending: &Ending) -> Option<Judged> {
+        let rollout = self.apps.get(name)?.rollout.as_ref();
+        match rollout.filter(|rollout| rollout.operation == ending.operation) {
+            Some(rollout) => Some(rollout.judged(ending)),
+            // It was rolled back by the process before this one, which has taken its figures along.
+            None if ending.outcome == Outcome::RolledBack => Some(Judged {
+                verdict: Some(Verdict::Fail),
+                why: ending.why.clone(),
+                ..Judged::default()
+            }),
+            None => None,
+        }
     }
 
     /// Journals a step if it changed anything that lasts. Durable when this returns.
@@ -146,6 +169,10 @@ impl Driver {
             saved: app.saved(),
             live_since: app.live().map(|_| live_since),
             passed: kept.passed.clone(),
+            control: match (app.rollout(), &kept.rollout) {
+                (Some(_), Some(rollout)) => rollout.control(),
+                (Some(_), None) | (None, _) => None,
+            },
         };
         let receipts = [&kept.unwritten, receipts].concat();
         Some(Record::new(name.clone(), origin, lasting, receipts))
@@ -165,6 +192,7 @@ impl Driver {
             }
             kept.app = app;
         }
+        self.follow_rollout(name);
         let mut receipts = receipts.into_iter();
         for effect in effects {
             match effect {
@@ -183,6 +211,8 @@ impl Driver {
         if let Some(kept) = self.apps.get_mut(name) {
             kept.baselines.remove(&receipt.operation);
             kept.keep(receipt.clone());
+            let is_its = |rollout: &mut Box<Rollout>| rollout.operation == receipt.operation;
+            drop(kept.rollout.take_if(is_its));
             kept.forget_passed();
         }
         self.tell_end(name, receipt);
@@ -202,6 +232,12 @@ fn observed(event: &Event) -> &'static str {
         Event::Abort => "abort",
         Event::Block(_) => "block",
         Event::Unblock => "unblock",
+        Event::Pause { .. } => "pause",
+        Event::Advance { .. } => "advance",
+        Event::StartExperiment(_) => "experiment start",
+        Event::CloseExperiment(_) => "experiment close",
+        Event::Judged { .. } => "judged",
+        Event::Smoked { .. } => "smoked",
         Event::CommandEnded { .. } => "command ended",
         Event::ProbePassed { .. } => "probe passed",
         Event::ProbeFailed { .. } => "probe failed",

@@ -12,11 +12,18 @@ pub(super) struct Wakes {
     /// The same by their names.
     of: BTreeMap<AppName, Moment>,
     busy: BTreeSet<AppName>,
+    /// Apps with a canary.
+    rollouts: BTreeSet<AppName>,
 }
 
 impl Wakes {
     /// To be told each time that an app's state has changed; None when it is gone.
     pub(super) fn note(&mut self, name: &AppName, app: Option<&App>) {
+        if app.is_some_and(|app| app.rollout().is_some()) {
+            self.rollouts.insert(name.clone());
+        } else {
+            self.rollouts.remove(name);
+        }
         let deadline = app.and_then(App::deadline);
         self.set(
             name,
@@ -40,15 +47,28 @@ impl Wakes {
         }
     }
 
-    /// The next deadline of any.
-    pub(super) fn next(&self) -> Option<Moment> {
-        self.deadlines.first().map(|(at, _)| *at)
+    /// The next deadline of any; `but_rollouts` of any without a canary.
+    pub(super) fn next(&self, but_rollouts: bool) -> Option<Moment> {
+        let mut deadlines = self.deadlines.iter();
+        let counts = |name: &AppName| !(but_rollouts && self.rollouts.contains(name));
+        deadlines.find(|(_, name)| counts(name)).map(|(at, _)| *at)
     }
 
-    /// Those whose deadline has come.
-    pub(super) fn late(&self, now: Moment) -> Vec<AppName> {
+    /// Those whose deadline has come; `but_rollouts` those without a canary.
+    pub(super) fn late(&self, now: Moment, but_rollouts: bool) -> Vec<AppName> {
         let late = self.deadlines.iter().take_while(|(at, _)| *at <= now);
-        late.map(|(_, name)| name.clone()).collect()
+        let counts = |name: &&AppName| !(but_rollouts && self.rollouts.contains(*name));
+        late.map(|(_, name)| name).filter(counts).cloned().collect()
+    }
+
+    /// Apps with a canary.
+    pub(super) fn rollouts(&self) -> Vec<AppName> {
+        self.rollouts.iter().cloned().collect()
+    }
+
+    /// Whether there is a canary.
+    pub(super) fn any_rollout(&self) -> bool {
+        !self.rollouts.is_empty()
     }
 
     /// Whether an operation runs.
@@ -76,13 +96,16 @@ mod tests {
         let mut wakes = Wakes::default();
         wakes.set(&name("a"), Some(at(30)), true);
         wakes.set(&name("b"), Some(at(20)), false);
-        assert_eq!(wakes.next(), Some(at(20)));
+        assert_eq!(wakes.next(false), Some(at(20)));
         wakes.set(&name("b"), Some(at(40)), false);
-        assert_eq!((wakes.next(), wakes.late(at(29))), (Some(at(30)), vec![]));
-        assert_eq!(wakes.late(at(40)), [name("a"), name("b")]);
+        assert_eq!(
+            (wakes.next(false), wakes.late(at(29), false)),
+            (Some(at(30)), vec![])
+        );
+        assert_eq!(wakes.late(at(40), false), [name("a"), name("b")]);
         wakes.note(&name("a"), None);
         wakes.note(&name("b"), None);
-        assert_eq!((wakes.next(), wakes.any_is_busy()), (None, false));
+        assert_eq!((wakes.next(false), wakes.any_is_busy()), (None, false));
     }
 
     #[test]

@@ -211,6 +211,7 @@ mod tests {
             saved,
             live_since: None,
             passed: Default::default(),
+            control: None,
         };
         let origin = Origin {
             verb: "test",

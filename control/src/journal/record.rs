@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 use swap_core::{AppName, ReleaseId, Saved};
+use swap_judge::Arm;
 
 use super::line::FORMAT;
 use super::{History, Past, RECEIPTS_MAX};
@@ -58,6 +59,9 @@ pub(crate) struct Record {
     /// Releases that have passed their probe.
     #[serde(default)]
     passed: BTreeSet<ReleaseId>,
+    /// What a canary under way is compared with where there is no control of the same time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    control: Option<Arm>,
     /// Of the operations that ended with it.
     #[serde(default)]
     receipts: Vec<Receipt>,
@@ -69,6 +73,8 @@ pub(crate) struct Lasting {
     pub(crate) saved: Saved,
     pub(crate) live_since: Option<String>,
     pub(crate) passed: BTreeSet<ReleaseId>,
+    /// What a canary under way was compared with last.
+    pub(crate) control: Option<Arm>,
 }
 
 /// What made a record necessary.
@@ -92,6 +98,7 @@ impl Record {
             saved,
             live_since,
             passed,
+            control,
         } = lasting;
         Self {
             v: FORMAT,
@@ -103,6 +110,7 @@ impl Record {
             saved,
             live_since,
             passed,
+            control,
             receipts,
         }
     }
@@ -123,6 +131,7 @@ impl Record {
         past.saved = self.saved;
         past.live_since = self.live_since;
         past.passed = self.passed;
+        past.control = self.control;
         past.receipts.extend(self.receipts);
         let excess = past.receipts.len().saturating_sub(RECEIPTS_MAX);
         past.receipts.drain(..excess);

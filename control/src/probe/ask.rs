@@ -49,7 +49,7 @@ impl Question {
     }
 
     /// For the field `Host`, or the pseudo-field `:authority`.
-    fn authority(&self, instance: &Address) -> String {
+    pub(super) fn authority(&self, instance: &Address) -> String {
         match (&self.host, instance) {
             (Some(host), _) => host.clone(),
             (None, Address::Tcp(address)) => address.to_string(),
@@ -57,7 +57,7 @@ impl Question {
         }
     }
 
-    fn request(&self, authority: &str) -> Result<Request<Full<Bytes>>, http::Error> {
+    pub(super) fn request(&self, authority: &str) -> Result<Request<Full<Bytes>>, http::Error> {
         if let Some(service) = &self.grpc {
             return grpc::request(authority, service);
         }
@@ -80,13 +80,21 @@ pub(super) fn absolute(authority: &str, path: &str) -> Result<Uri, http::Error> 
     builder.path_and_query(path).build()
 }
 
+/// A connection to the instance, or why there is none.
+pub(super) async fn connect(
+    instance: &Address,
+    question: &Question,
+) -> Result<Box<dyn Stream>, String> {
+    let connected = (question.dial.0)(instance).await;
+    connected.map_err(|error| match error.kind() {
+        std::io::ErrorKind::ConnectionRefused => "connection refused".to_owned(),
+        _ => error.to_string(),
+    })
+}
+
 async fn ask(instance: &Address, question: &Question) -> Result<(), Why> {
-    let stream = (question.dial.0)(instance).await.map_err(|error| {
-        Why::NoAnswer(match error.kind() {
-            std::io::ErrorKind::ConnectionRefused => "connection refused".to_owned(),
-            _ => error.to_string(),
-        })
-    })?;
+    let stream = connect(instance, question).await;
+    let stream = stream.map_err(Why::NoAnswer)?;
     if question.connect_only {
         return Ok(());
     }
@@ -119,7 +127,7 @@ async fn judge(answer: Response<Incoming>, is_grpc: bool) -> Result<(), Why> {
 }
 
 /// Sends the request and looks at the answer. The connection ends with it.
-async fn exchange<R>(
+pub(super) async fn exchange<R>(
     stream: Box<dyn Stream>,
     protocol: Protocol,
     request: Request<Full<Bytes>>,

@@ -6,10 +6,11 @@ use clap::{Args, Parser, Subcommand};
 use swap_core::AppName;
 
 use crate::verb::{
-    abort::Abort, block::Block, completions::Completions, events::Events, history::History,
-    hold::Hold, plan::Plan, promote::Promote, receipt::Receipt, reload::Reload, resume::Resume,
-    rollback::Rollback, stage::Stage, status::Status, unblock::Unblock, unstage::Unstage,
-    upgrade::Upgrade, version::Version,
+    abort::Abort, advance::Advance, block::Block, completions::Completions, events::Events,
+    experiment::Experiment, history::History, hold::Hold, pause::Pause, plan::Plan,
+    promote::Promote, receipt::Receipt, reload::Reload, resume::Resume, rollback::Rollback,
+    stage::Stage, status::Status, unblock::Unblock, unstage::Unstage, upgrade::Upgrade,
+    version::Version,
 };
 
 const EXIT_CODES: &str = "\
@@ -18,7 +19,8 @@ Exit codes:
   1  internal error
   2  usage: something that was typed makes no sense
   3  the daemon is not reachable
-  4  the gate failed or the swap was aborted; the old release serves
+  4  the gate failed, the swap was aborted, or there was not enough traffic; the old release serves
+  5  rolled back by the judge; the old release serves, and promotes are blocked
   6  refused: another swap is under way, --if-current, blocked
   7  outcome unknown: look at `swapctl status`
   8  done, but requests were lost or cut";
@@ -47,6 +49,7 @@ pub(crate) struct Cli {
 }
 
 #[derive(Debug, Subcommand)]
+#[allow(clippy::large_enum_variant, reason = "one is typed, once")]
 pub(crate) enum Verb {
     Status(Status),
     Promote(Promote),
@@ -56,6 +59,9 @@ pub(crate) enum Verb {
     Resume(Resume),
     Rollback(Rollback),
     Abort(Abort),
+    Pause(Pause),
+    Advance(Advance),
+    Experiment(Experiment),
     Block(Block),
     Unblock(Unblock),
     History(History),
@@ -77,6 +83,11 @@ pub(crate) struct App {
 }
 
 impl App {
+    /// The one of this name; none: the only one.
+    pub(crate) const fn named(app: Option<AppName>) -> Self {
+        Self { app }
+    }
+
     /// Its name, if one was typed.
     pub(crate) fn typed(&self) -> Option<&AppName> {
         self.app.as_ref()

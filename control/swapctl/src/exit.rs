@@ -14,6 +14,8 @@ pub(crate) enum Exit {
     NotReachable = 3,
     /// The gate failed, or somebody said `abort`: the old release serves.
     OldServes = 4,
+    /// The judge said no: the old release serves, and promotes are blocked.
+    RolledBack = 5,
     /// Another swap, `--if-current`, blocked.
     Refused = 6,
     /// Nobody can say whether it was done.
@@ -35,6 +37,7 @@ impl Exit {
             }
             Outcome::Done | Outcome::AlreadyLive => Self::Done,
             Outcome::Failed | Outcome::Aborted => Self::OldServes,
+            Outcome::RolledBack => Self::RolledBack,
             Outcome::Interrupted => Self::OutcomeUnknown,
         }
     }

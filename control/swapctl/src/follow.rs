@@ -39,6 +39,28 @@ pub(crate) async fn to_receipt(
     ended
 }
 
+/// Shows the progress of an operation that has begun already.
+pub(crate) async fn begun(session: &Session, operation: &OperationId) -> Result<Receipt, Failure> {
+    let mut signals = Signals::catch().map_err(Failure::System)?;
+    let mut progress = Progress::new();
+    let following = async {
+        let path = format!("/v1/events?operation={operation}");
+        if let Ok(mut stream) = session.client.listen(&path).await
+            && let Some(receipt) = read(&mut stream, &mut progress).await
+        {
+            return Ok(receipt);
+        }
+        progress.clear();
+        ask_for_end(&session.client, operation).await
+    };
+    let ended = tokio::select! {
+        ended = following => ended,
+        signal = signals.next() => Err(Failure::Left { operation: operation.clone(), signal }),
+    };
+    progress.clear();
+    ended
+}
+
 /// Writes the receipt of an operation that we waited for.
 pub(crate) fn write(session: &Session, receipt: &Receipt) -> Ended {
     session

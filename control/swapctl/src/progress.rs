@@ -38,6 +38,12 @@ impl Progress {
 
     /// Shows an event.
     pub(crate) fn show(&mut self, what: &What) {
+        if let Some(news) = line::news(what) {
+            match self {
+                Self::Live(live) => live.say(&news),
+                Self::Lines(_) => note(&news),
+            }
+        }
         let Some(stand) = Stand::of(what) else {
             return;
         };
@@ -65,12 +71,14 @@ impl Progress {
 }
 
 impl Lines {
-    /// Each phase; and why it is not over, whenever that changes. Counts that come twice a second would fill a log.
+    /// Each phase; and why it is not over, whenever that changes. Counts that come twice a second would fill a log, and so
+    /// would a judge's sentences about them.
     fn show(&mut self, stand: &Stand, what: &What) {
         if matches!(what, What::Phase { .. }) {
             note(&stand.to_string());
         }
-        if stand.probe.is_some() && stand.probe != self.probe {
+        let is_news = stand.probe.is_some() && stand.probe != self.probe;
+        if is_news && !stand.is_of_canary() {
             self.probe.clone_from(&stand.probe);
             let why = stand.probe.as_deref().unwrap_or_default();
             note(&format!("{}: {}", stand.phase, plain(why)));

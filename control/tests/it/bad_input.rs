@@ -34,6 +34,60 @@ async fn wrong_fields_are_400_and_named() {
         (r#"{"release":"not an id"}"#, "release: "),
         (r#"{"release":"r1","strategy":"magic"}"#, "strategy: "),
         (r#"{"release":"r1","detach":"yes"}"#, "detach: "),
+        (r#"{"release":"r1","steps":[5]}"#, "steps: "),
+        (r#"{"release":"r1","smoke":["/up"]}"#, "smoke: "),
+        (
+            r#"{"release":"r1","strategy":"canary","steps":"5"}"#,
+            "steps: ",
+        ),
+        (
+            r#"{"release":"r1","strategy":"canary","steps":[]}"#,
+            "steps: ",
+        ),
+        (
+            r#"{"release":"r1","strategy":"canary","steps":[101]}"#,
+            "steps: ",
+        ),
+        (
+            r#"{"release":"r1","strategy":"canary","steps":[0, 5]}"#,
+            "steps: ",
+        ),
+        (
+            r#"{"release":"r1","strategy":"canary","steps":[25, 5]}"#,
+            "steps: ",
+        ),
+        (
+            r#"{"release":"r1","strategy":"canary","steps":[60]}"#,
+            "steps: ",
+        ),
+        (
+            r#"{"release":"r1","strategy":"canary","step_time":"1ms"}"#,
+            "step_time: ",
+        ),
+        (
+            r#"{"release":"r1","strategy":"canary","watch":"soon"}"#,
+            "watch: ",
+        ),
+        (
+            r#"{"release":"r1","strategy":"canary","on_fail":"cry"}"#,
+            "on_fail: ",
+        ),
+        (
+            r#"{"release":"r1","strategy":"canary","on_quiet":7}"#,
+            "on_quiet: ",
+        ),
+        (
+            r#"{"release":"r1","strategy":"canary","smoke":["checkout"]}"#,
+            "smoke: ",
+        ),
+        (
+            r#"{"release":"r1","strategy":"canary","gate_exec":[" "]}"#,
+            "gate_exec: ",
+        ),
+        (
+            r#"{"release":"r1","strategy":"canary","gate_prometheus":["https://h|up|< 1"]}"#,
+            "gate_prometheus: ",
+        ),
         (
             r#"{"release":"r1","boot_timeout":"soon"}"#,
             "boot_timeout: ",
@@ -69,7 +123,19 @@ async fn every_verb_knows_its_fields() {
     let place = Place::new();
     let daemon = started(&place).await;
     for verb in [
-        "promote", "stage", "unstage", "hold", "resume", "rollback", "abort", "block", "unblock",
+        "promote",
+        "stage",
+        "unstage",
+        "hold",
+        "resume",
+        "rollback",
+        "abort",
+        "block",
+        "unblock",
+        "pause",
+        "advance",
+        "experiment/start",
+        "experiment/close",
         "plan",
     ] {
         let answer = daemon.client.web(verb, json!({ "nonsense": 1 })).await;

@@ -9,8 +9,11 @@
 mod cast;
 
 mod bad_input;
+mod canaries;
 mod commanding;
 mod events;
+mod experiments;
+mod external_gates;
 mod full_disk;
 mod journalling;
 mod operations;

@@ -57,6 +57,8 @@ fn app(number: usize, config: &holdfast_config::App, instances: u16) -> App {
         settings: Arc::new(Settings::open(config).expect("settings that name no file")),
         door: Door::new(bounds, || {}),
         live: Some(Arc::new(live)),
+        epoch: 1,
+        split: None,
         counters: Arc::new(PerWorker::new(WORKER + 1)),
     }
 }

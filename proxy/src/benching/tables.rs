@@ -67,7 +67,9 @@ impl Picking {
 
     /// A GET's lease on the release, and the instance that it chose; its drop is the end of the request.
     pub fn pick(&self) -> Option<impl Sized + use<>> {
-        let lease = pick(self.0.clone(), WORKER, &Method::GET).ok().flatten()?;
+        let lease = pick(self.0.clone(), None, WORKER, &Method::GET)
+            .ok()
+            .flatten()?;
         let instance = lease.choose(&[], Duration::ZERO)?;
         Some((lease, instance))
     }

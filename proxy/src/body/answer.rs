@@ -141,7 +141,7 @@ impl Body for AnswerBody {
             Some(Err(_)) => {
                 let flight = flight.take();
                 let cut = flight.as_ref().is_some_and(|flight| flight.lease.is_cut());
-                if let Some(account) = this.account.as_ref().filter(|_| !cut) {
+                if let Some(account) = this.account.as_mut().filter(|_| !cut) {
                     account.lost(Loss::AnswerCutShort);
                 }
             }

@@ -133,6 +133,7 @@ impl Uploading {
             keeping.took(frame);
         }
         if ended {
+            self.conn.uploads(false);
             self.lease = None;
         }
         Poll::Ready(frame)

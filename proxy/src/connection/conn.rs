@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use swap_core::Cause;
 use swap_gate::Turn;
 use tokio::net::TcpStream;
@@ -17,7 +17,7 @@ use crate::body::Upload;
 use crate::clock;
 use crate::exchange::Exchange;
 use crate::http2;
-use crate::io::{Activity, Doing};
+use crate::io::{Activity, ClientIo, Doing, Socket};
 use crate::listen::Front;
 use crate::peer::Peer;
 use crate::tls::Secured;
@@ -39,6 +39,8 @@ pub(crate) struct Conn {
     /// The client sends nothing more.
     silent: Cell<bool>,
     upload_broke: Cell<bool>,
+    /// A body comes, and its end has not been read.
+    uploads: Cell<bool>,
     waits_for_client: Cell<bool>,
     /// Since when nothing more of the answer is wanted, because the client has not taken what is there.
     untaken: Cell<Option<Duration>>,
@@ -116,6 +118,7 @@ impl Conn {
             overdue: Cell::new(false),
             silent: Cell::new(false),
             upload_broke: Cell::new(false),
+            uploads: Cell::new(false),
             waits_for_client: Cell::new(false),
             untaken: Cell::new(None),
             stream: None,
@@ -219,6 +222,19 @@ impl Conn {
         self.waits_for_client.get()
     }
 
+    /// Whether it is taken apart as soon as it is answered: others wait, and by the time its next request has its turn no
+    /// cache has what it was built of. Memory of the last one has.
+    pub(super) fn rests_at_once(&self) -> bool {
+        let is_idle = self.activity.doing().0 == Doing::Idle;
+        is_idle && self.worker.lobby.is_crowded() && self.can_park() && !self.uploads.get()
+    }
+
+    /// The socket for hyper, `read` in front of it.
+    pub(super) fn io(&self, socket: &Socket, read: Bytes) -> ClientIo {
+        let (activity, lobby) = (self.activity.clone(), self.worker.lobby.clone());
+        ClientIo::new(socket.clone(), read, activity, lobby)
+    }
+
     /// The client has said that this is its last request, and all of it is here.
     pub(crate) fn falls_silent(&self) {
         self.silent.set(true);
@@ -228,6 +244,11 @@ impl Conn {
     /// take ours back.
     pub(super) fn is_silent(&self) -> bool {
         self.activity.has_ended() || self.silent.get()
+    }
+
+    /// A body is to come, or is all here.
+    pub(crate) fn uploads(&self, uploads: bool) {
+        self.uploads.set(uploads);
     }
 
     /// The client's body has ended in the middle, or is not framed as HTTP asks.

@@ -35,6 +35,8 @@ pub(super) struct Deadline {
     timer: Pin<Box<Sleep>>,
     stopping: Pin<Box<dyn Future<Output = ()>>>,
     armed: bool,
+    /// The next look is later than that: there is no head that could be late.
+    rests: bool,
     /// The first look after the daemon was told to stop has been.
     hurried: bool,
 }
@@ -48,15 +50,13 @@ impl Deadline {
             timer,
             stopping,
             armed: false,
+            rests: false,
             hurried: false,
         }
     }
 
     pub(super) fn poll(&mut self, conn: &Conn, cx: &mut Context<'_>) -> Poll<Passed> {
-        if !self.armed {
-            self.armed = true;
-            let _ = self.stopping.as_mut().poll(cx);
-        }
+        self.arm(cx);
         if conn.front().stop.is_stopping() && !std::mem::replace(&mut self.hurried, true) {
             self.timer.as_mut().reset(Instant::now());
         }
@@ -76,6 +76,38 @@ impl Deadline {
                 }
                 Err(next) => self.rearm(next),
             }
+        }
+    }
+
+    /// Wakes the connection when its listener stops.
+    fn arm(&mut self, cx: &mut Context<'_>) {
+        if !std::mem::replace(&mut self.armed, true) {
+            let _ = self.stopping.as_mut().poll(cx);
+        }
+    }
+
+    /// The same for a connection that rests, which has but one: how long it may be idle.
+    pub(super) fn poll_resting(&mut self, conn: &Conn, cx: &mut Context<'_>) -> Poll<()> {
+        self.arm(cx);
+        let (_, since) = conn.activity.doing();
+        let at = since + conn.front().limits.idle;
+        if clock::instant(at) < self.timer.deadline() {
+            self.rearm(at);
+        }
+        loop {
+            std::task::ready!(self.timer.as_mut().poll(cx));
+            if clock::now() >= at {
+                return Poll::Ready(());
+            }
+            self.rests = true;
+            self.rearm(at);
+        }
+    }
+
+    /// It no longer rests: a head may be late again.
+    pub(super) fn wake(&mut self, conn: &Conn) {
+        if std::mem::take(&mut self.rests) {
+            self.rearm(clock::lately() + conn.front().limits.head);
         }
     }
 

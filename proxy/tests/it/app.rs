@@ -54,7 +54,7 @@ pub(crate) struct App {
 }
 
 impl App {
-    /// Answers `name` to everything; `/slow/MS` after so many milliseconds; `/big/N` with N MiB; `/up` with 200;
+    /// Answers `name` to everything, with status 500 if it is called `bad`; `/only/NAME` with 404 to others; `/slow/MS` after so many milliseconds; `/big/N` with N MiB; `/up` with 200;
     /// `/wait` when it is told to.
     pub(crate) async fn start(name: &'static str) -> Self {
         Self::start_at(name, "127.0.0.1:0".parse().unwrap()).await
@@ -228,5 +228,15 @@ async fn answer(
         let octets = mebibytes.parse::<usize>().unwrap() << 20;
         return Ok(Response::new(Full::from(vec![b'x'; octets])));
     }
-    Ok(Response::new(Full::from(content)))
+    let mut answer = Response::new(Full::from(content));
+    if target
+        .strip_prefix("/only/")
+        .is_some_and(|name| name != says.name)
+    {
+        *answer.status_mut() = http::StatusCode::NOT_FOUND;
+    }
+    if says.name == "bad" && target != "/up" {
+        *answer.status_mut() = http::StatusCode::INTERNAL_SERVER_ERROR;
+    }
+    Ok(answer)
 }

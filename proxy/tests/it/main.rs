@@ -32,6 +32,7 @@ mod killing;
 mod limits;
 mod memory;
 mod reloading;
+mod rolling_out;
 mod service_manager;
 mod stopping;
 mod swapping;

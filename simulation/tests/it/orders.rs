@@ -236,6 +236,7 @@ impl Operator {
             if_current: None,
             if_generation: None,
             command,
+            canary: None,
             reason: None,
             by: by(),
         };

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use holdfast_config::{App, Hold, Probe, ResumeRate, Timeouts, Upstream};
+use holdfast_config::{App, Canary, Hold, Probe, ResumeRate, Timeouts, Upstream};
 use simulation::dice::Dice;
 use simulation::disk::Rates;
 use swap_core::{AppName, Release};
@@ -158,6 +158,9 @@ pub(crate) fn settings(dice: &Dice, first: Option<&Release>) -> BTreeMap<AppName
             connect: Duration::from_secs(2),
             response: Duration::from_secs(30),
         },
+        canary: Canary::default(),
+        cohorts: Vec::new(),
+        affinity: Duration::ZERO,
     };
     let name = "web".parse().expect("a name");
     BTreeMap::from([(name, app)])

@@ -3,8 +3,8 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use holdfast_control::plane::{Connecting, DataPlane, Signal, Signaller, Signals, Traffic};
-use swap_core::{Address, AppName, Cause, GateId, Generation, Methods, Release};
+use holdfast_control::plane::{Arms, Connecting, DataPlane, Signal, Signaller, Signals, Traffic};
+use swap_core::{Address, AppName, Cause, GateId, Generation, Methods, Release, Split};
 
 use crate::book::Shared;
 use crate::releases::Releases;
@@ -137,6 +137,15 @@ impl DataPlane for Seam {
         } else {
             self.do_publish(published);
         }
+    }
+
+    fn split(&self, app: &AppName, generation: Generation, split: Option<Split>) {
+        self.catch_up();
+        self.plane.split(app, generation, split);
+    }
+
+    fn arms(&self, app: &AppName) -> Option<Arms> {
+        self.plane.arms(app)
     }
 
     fn close(&self, app: &AppName, gate: GateId, methods: Methods, tunnels_too: bool) {

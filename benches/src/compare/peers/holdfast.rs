@@ -3,13 +3,22 @@
 use std::fmt::Write as _;
 use std::fs;
 use std::io;
+use std::io::{Read as _, Write as _};
+use std::os::unix::net::UnixStream;
 use std::process::Command;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use super::super::hidden;
 use super::{Back, Front, Place, Programs, filled, said_by};
 
 const TEMPLATE: &str = include_str!("../../../peers/holdfast.toml");
 const APP: &str = include_str!("../../../peers/holdfast-app.toml");
+
+/// How long a canary may take to have its share.
+const CANARY_MAX: Duration = Duration::from_secs(20);
+/// Between two looks at whether it has.
+const CANARY_POLL: Duration = Duration::from_millis(50);
 
 pub(super) fn version(programs: &Programs) -> Result<String, String> {
     match &programs.holdfast {
@@ -81,4 +90,35 @@ pub(super) fn start(place: &Place<'_>, logs: bool) -> io::Result<Command> {
     };
     command.args(["run", "--config"]).arg(file);
     Ok(command)
+}
+
+/// Gives half of the clients to another release at the same origin, for as long as it runs.
+pub(super) fn begin_canary(place: &Place<'_>) -> io::Result<()> {
+    let body = format!(
+        r#"{{"release":"v2","instance":["{}"],"strategy":"canary","steps":[50,100],"step_time":"1h","detach":true}}"#,
+        place.origin
+    );
+    let began = Instant::now();
+    let accepted = say(place, "POST /v1/apps/web/promote", &body)?;
+    while !say(place, "GET /v1/status", "")?.contains(r#""phase":"canary""#) {
+        if began.elapsed() > CANARY_MAX {
+            return Err(io::Error::other(format!("no canary: {accepted}")));
+        }
+        thread::sleep(CANARY_POLL);
+    }
+    Ok(())
+}
+
+/// Says something over the control socket: the whole answer.
+fn say(place: &Place<'_>, what: &str, body: &str) -> io::Result<String> {
+    let mut stream = UnixStream::connect(place.directory.join("control.sock"))?;
+    let length = body.len();
+    write!(
+        stream,
+        "{what} HTTP/1.1\r\nHost: holdfast\r\nConnection: close\r\nContent-Type: application/json\r\n\
+         Content-Length: {length}\r\n\r\n{body}"
+    )?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    Ok(answer)
 }

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use swap_core::{
-    Address, Block, Event, GateId, HoldCommand, Limits, Methods, OperationId, ProbeId, Promote,
-    Release, ReleaseId, Rollback, Stage, Strategy,
+    Address, Block, CanaryPlan, CloseExperiment, Event, ExperimentArm, GateId, HoldCommand, Limits,
+    Methods, OnFail, OnQuiet, OperationId, ProbeId, Promote, Release, ReleaseId, Rollback, Share,
+    Smoke, Stage, StartExperiment, Strategy, Verdict,
 };
 
 /// Limits with a different number for each, so that a mix-up shows.
@@ -13,6 +14,14 @@ pub(crate) const LIMITS: Limits = Limits {
     drain: Duration::from_secs(25),
     drain_held: Duration::from_secs(5),
     max_wait: Duration::from_secs(30),
+    previews: false,
+    affinity: Duration::ZERO,
+};
+
+/// The same, and somebody may see a staged release beforehand.
+pub(crate) const SEEN: Limits = Limits {
+    previews: true,
+    ..LIMITS
 };
 
 pub(crate) const fn seconds(seconds: u64) -> Duration {
@@ -56,9 +65,108 @@ pub(crate) fn overlap(operation_id: &str, release: &str) -> Promote {
         if_current: None,
         if_generation: None,
         command: false,
+        canary: None,
         reason: None,
         by: "uid 0".to_owned(),
     }
+}
+
+pub(crate) fn share(per_cent: u32) -> Share {
+    Share::millionths(per_cent * 10_000)
+}
+
+/// 5, 50, 100 %, a minute each; then five minutes more.
+pub(crate) fn plan() -> CanaryPlan {
+    CanaryPlan {
+        steps: [5, 50, 100].map(share).to_vec(),
+        step_time: seconds(60),
+        watch: seconds(300),
+        on_fail: OnFail::Rollback,
+        on_quiet: OnQuiet::Wait,
+        smoke: Vec::new(),
+        gates: Vec::new(),
+    }
+}
+
+/// The same, with smoke tests.
+pub(crate) fn smoked_plan() -> CanaryPlan {
+    CanaryPlan {
+        smoke: vec![smoke()],
+        ..plan()
+    }
+}
+
+pub(crate) fn smoke() -> Smoke {
+    Smoke {
+        path: "/up".to_owned(),
+        status: 200,
+        text: None,
+    }
+}
+
+pub(crate) fn canary(operation_id: &str, release: &str, plan: CanaryPlan) -> Promote {
+    Promote {
+        strategy: Strategy::Canary,
+        canary: Some(plan),
+        ..overlap(operation_id, release)
+    }
+}
+
+pub(crate) fn promote_canary(operation_id: &str, release: &str) -> Event {
+    Event::Promote(canary(operation_id, release, plan()))
+}
+
+pub(crate) fn judged(operation_id: &str, round: u64, verdict: Verdict, why: &str) -> Event {
+    Event::Judged {
+        operation: operation(operation_id),
+        round,
+        verdict,
+        why: why.to_owned(),
+    }
+}
+
+pub(crate) fn smoked(operation_id: &str, round: u64, result: Result<(), &str>) -> Event {
+    Event::Smoked {
+        operation: operation(operation_id),
+        round,
+        result: result.map_err(str::to_owned),
+    }
+}
+
+pub(crate) fn pause() -> Event {
+    Event::Pause {
+        by: "uid 0".to_owned(),
+    }
+}
+
+pub(crate) fn advance() -> Event {
+    Event::Advance {
+        by: "uid 0".to_owned(),
+    }
+}
+
+/// Experiment `x`, with these arms: name, release, weight in per cent.
+pub(crate) fn experiment(operation_id: &str, arms: &[(&str, &str, u32)]) -> Event {
+    let arm = |(name, release, weight): &(&str, &str, u32)| ExperimentArm {
+        name: name.parse().unwrap(),
+        release: id(release),
+        weight: share(*weight),
+    };
+    Event::StartExperiment(StartExperiment {
+        operation: operation(operation_id),
+        name: "x".parse().unwrap(),
+        arms: arms.iter().map(arm).collect(),
+        by: "uid 0".to_owned(),
+    })
+}
+
+pub(crate) fn close_experiment(operation_id: &str, winner: Option<&str>) -> Event {
+    Event::CloseExperiment(CloseExperiment {
+        operation: operation(operation_id),
+        name: "x".parse().unwrap(),
+        winner: winner.map(|winner| winner.parse().unwrap()),
+        by: "uid 0".to_owned(),
+    })
 }
 
 pub(crate) fn holding(operation_id: &str, release: &str) -> Promote {

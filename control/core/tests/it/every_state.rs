@@ -3,138 +3,14 @@
 //! States count as the same when only numbers that are never used again (gates, rounds, operations, generations) or
 //! moments that have no effect any more differ: the search then ends, with nothing left out.
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
-use std::hash::{DefaultHasher, Hash, Hasher};
+mod finding_out;
+mod search;
 
-use swap_core::{Cause, Effect, GateId, Methods, Outcome, Saved, step};
+use swap_core::Methods;
 
-use crate::cast::{gate_empty, live_down, probe_passed, release};
-use crate::world::{Action, Broken, Mischief, Scope, World};
+use crate::world::{Canary, Scope};
 
-/// How a state was first reached.
-struct Reached {
-    from: usize,
-    by: Option<Action>,
-    /// The state that follows when nothing but time happens.
-    when_late: Option<usize>,
-}
-
-/// All states, as far as they have been found.
-#[derive(Default)]
-struct Search {
-    known: HashMap<u64, usize>,
-    reached: Vec<Reached>,
-    worlds: VecDeque<(usize, World)>,
-    steps: usize,
-    /// How operations have ended, in the order of their names.
-    endings: BTreeSet<(String, Outcome)>,
-}
-
-impl Search {
-    fn begin(worlds: Vec<World>) -> Self {
-        let mut search = Self::default();
-        for world in worlds {
-            search.reach(world, 0, None);
-        }
-        search
-    }
-
-    /// Visits everything; on the first broken promise, tells the way there.
-    fn run(&mut self, scope: &Scope) -> Result<(), String> {
-        while let Some((at, world)) = self.worlds.pop_front() {
-            late_events_change_nothing(&world).map_err(|broken| self.story(at, None, broken))?;
-            for action in world.possible(scope) {
-                let next = self.take(at, &world, &action)?;
-                if action.is_command() && next.app == world.app {
-                    continue; // refused
-                }
-                if scope.unjournalled
-                    && next.disk != world.disk
-                    && !action.is_command()
-                    && action != Action::Crash
-                {
-                    let unjournalled = Action::Unjournalled(Box::new(action.clone()));
-                    let next = self.take(at, &world, &unjournalled)?;
-                    self.reach(next, at, Some(unjournalled));
-                }
-                let is_time = action == Action::TimePasses;
-                let next = self.reach(next, at, Some(action));
-                if is_time {
-                    self.reached[at].when_late = Some(next);
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn take(&mut self, at: usize, world: &World, action: &Action) -> Result<World, String> {
-        self.steps += 1;
-        let broken = |broken| self.story(at, Some(action), broken);
-        let next = world.after(action).map_err(broken)?;
-        self.endings.extend(next.ended.iter().cloned());
-        Ok(next)
-    }
-
-    fn reach(&mut self, world: World, from: usize, by: Option<Action>) -> usize {
-        let new = self.reached.len();
-        let at = *self.known.entry(essence(&world)).or_insert(new);
-        if at == new {
-            self.reached.push(Reached {
-                from,
-                by,
-                when_late: None,
-            });
-            self.worlds.push_back((new, world));
-        }
-        at
-    }
-
-    /// From each state, time alone leads to one without a deadline.
-    fn longest_way_by_time_alone(&self) -> usize {
-        let mut longest = 0;
-        for start in 0..self.reached.len() {
-            let (mut at, mut steps) = (start, 0);
-            while let Some(next) = self.reached[at].when_late {
-                (at, steps) = (next, steps + 1);
-                assert!(steps < 100, "time alone leads nowhere\n{}", self.way(start));
-            }
-            longest = longest.max(steps);
-        }
-        longest
-    }
-
-    fn story(&self, at: usize, action: Option<&Action>, broken: Broken) -> String {
-        let last = action.map_or(String::new(), |action| format!("  {action:?}\n"));
-        format!("{}\n{}{last}", broken.0, self.way(at))
-    }
-
-    fn way(&self, mut at: usize) -> String {
-        let mut actions = Vec::new();
-        while let Some(action) = &self.reached[at].by {
-            actions.push(format!("  {action:?}\n"));
-            at = self.reached[at].from;
-        }
-        actions.reverse();
-        actions.concat()
-    }
-}
-
-fn late_events_change_nothing(world: &World) -> Result<(), Broken> {
-    for event in [probe_passed(0), gate_empty(0), live_down(0)] {
-        let made = step(&world.app, event.clone(), world.now);
-        if made.app != world.app || !made.effects.is_empty() {
-            return Err(Broken(format!("a late {event:?} changes something")));
-        }
-    }
-    Ok(())
-}
-
-/// What of a world makes a difference to its future, as a number.
-fn essence(world: &World) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    crate::essence::text(world).hash(&mut hasher);
-    hasher.finish()
-}
+use search::{all_endings, explore};
 
 fn everything(releases: &'static [&'static str]) -> Scope {
     Scope {
@@ -142,36 +18,16 @@ fn everything(releases: &'static [&'static str]) -> Scope {
         commands: &[false, true],
         holds: &[Methods::ALL, Methods::WRITES],
         stages: true,
+        previews: false,
+        canaries: &[],
+        steered: false,
+        experiments: false,
         down: true,
         crash: true,
         ticks: true,
         unjournalled: true,
         gates_max: 2,
     }
-}
-
-/// An empty app, and one that has a release, each with whatever may happen to it.
-fn explore(name: &str, scope: &Scope, mischief: Mischief) -> Result<Search, String> {
-    let live = Saved {
-        live: Some(release("a")),
-        ..Saved::default()
-    };
-    let begin = |saved| World::spoilt(saved, mischief).map_err(|broken| broken.0);
-    let mut search = Search::begin(vec![begin(Saved::default())?, begin(live)?]);
-    search.run(scope)?;
-    println!(
-        "{name}: {} states, {} steps; by time alone, each is steady after {} at most",
-        search.reached.len(),
-        search.steps,
-        search.longest_way_by_time_alone()
-    );
-    Ok(search)
-}
-
-/// What must be seen to happen, lest the search be of an empty stage.
-fn all_endings(search: &Search) -> Vec<String> {
-    let said = |(verb, outcome): &(String, Outcome)| format!("{verb} {outcome:?}");
-    search.endings.iter().map(said).collect()
 }
 
 #[test]
@@ -239,127 +95,101 @@ fn stages_keep_every_promise_in_every_state() {
     );
 }
 
+/// Canaries as people have them: judged, smoked, frozen, steered.
+fn canaries() -> Scope {
+    Scope {
+        commands: &[],
+        holds: &[],
+        stages: false,
+        canaries: &[Canary::Judged, Canary::Frozen, Canary::Smoked],
+        steered: true,
+        down: false,
+        ticks: false,
+        gates_max: 1,
+        ..everything(&["a", "b"])
+    }
+}
+
+/// A staged release that is seen, while somebody holds, and while it is a canary.
+fn previews() -> Scope {
+    Scope {
+        releases: &["b"],
+        commands: &[true],
+        stages: true,
+        previews: true,
+        canaries: &[Canary::Judged],
+        steered: false,
+        unjournalled: false,
+        ..canaries()
+    }
+}
+
+/// Staged releases that are seen, and compared.
+fn experiments() -> Scope {
+    Scope {
+        stages: true,
+        previews: true,
+        experiments: true,
+        canaries: &[],
+        steered: false,
+        ..canaries()
+    }
+}
+
+#[test]
+fn canaries_keep_every_promise_in_every_state() {
+    let search = explore("canaries", &canaries(), |_| {}).unwrap_or_else(|story| panic!("{story}"));
+    assert_eq!(
+        all_endings(&search),
+        [
+            "promote Done",
+            "promote AlreadyLive",
+            "promote Failed",
+            "promote Aborted",
+            "promote RolledBack",
+            "promote Interrupted",
+            "rollback Done",
+            "rollback Failed",
+            "rollback Aborted",
+            "rollback Interrupted",
+        ]
+    );
+    let seen: Vec<_> = search.seen.iter().map(String::as_str).collect();
+    assert_eq!(
+        seen,
+        [
+            "Smoking",
+            "Smoking, paused",
+            "SmokingAll",
+            "SmokingAll, paused",
+            "Step(0)",
+            "Step(0), paused",
+            "Step(1)",
+            "Step(1), paused",
+            "Watching",
+            "Watching, paused",
+        ]
+    );
+}
+
+#[test]
+fn previews_keep_every_promise_in_every_state() {
+    let search = explore("previews", &previews(), |_| {}).unwrap_or_else(|story| panic!("{story}"));
+    assert!(search.seen.contains("preview"));
+    assert!(search.seen.contains("Watching"));
+}
+
+#[test]
+fn experiments_keep_every_promise_in_every_state() {
+    let search =
+        explore("experiments", &experiments(), |_| {}).unwrap_or_else(|story| panic!("{story}"));
+    let seen: Vec<_> = search.seen.iter().map(String::as_str).collect();
+    assert_eq!(seen, ["experiment", "preview"]);
+}
+
 #[test]
 #[ignore = "takes minutes: cargo test --release -p swap-core --test it -- --ignored --nocapture"]
 fn everything_at_once_keeps_every_promise_in_every_state() {
     let scope = everything(&["a", "b"]);
     explore("everything", &scope, |_| {}).unwrap_or_else(|story| panic!("{story}"));
-}
-
-/// A machine that wants this done is found out, and for this reason.
-#[track_caller]
-fn is_found_out(mischief: Mischief, reason: &str) {
-    let scope = Scope {
-        stages: false,
-        gates_max: 1,
-        ..everything(&["a", "b"])
-    };
-    let Err(story) = explore("spoilt", &scope, mischief) else {
-        panic!("not found out: {reason}");
-    };
-    assert!(
-        story.starts_with(reason),
-        "found out for another reason: {story}"
-    );
-}
-
-fn is_close(effect: &Effect) -> bool {
-    matches!(effect, Effect::Close { .. })
-}
-
-fn is_publish(effect: &Effect) -> bool {
-    matches!(effect, Effect::Publish { .. })
-}
-
-#[test]
-fn a_gate_that_is_closed_before_its_table_is_replaced_is_found_out() {
-    let close_first: Mischief = |effects| {
-        let publish = effects.iter().position(is_publish);
-        let close = effects.iter().position(is_close);
-        if let (Some(publish), Some(close)) = (publish, close) {
-            effects.swap(publish, close);
-        }
-    };
-    is_found_out(
-        close_first,
-        "a gate was closed before its table was replaced",
-    );
-}
-
-#[test]
-fn a_gate_that_is_never_closed_is_found_out() {
-    is_found_out(
-        |effects| effects.retain(|effect| !is_close(effect)),
-        "a replaced gate is still open",
-    );
-}
-
-#[test]
-fn a_gate_that_is_opened_again_is_found_out() {
-    let reopen: Mischief = |effects| {
-        for effect in effects {
-            if let Effect::Publish { gate, .. } = effect {
-                *gate = GateId(1);
-            }
-        }
-    };
-    is_found_out(reopen, "a gate was opened again");
-}
-
-#[test]
-fn a_door_that_is_not_shut_for_a_hold_is_found_out() {
-    let leave_open: Mischief = |effects| {
-        effects.retain(|effect| {
-            !matches!(
-                effect,
-                Effect::Hold {
-                    cause: Cause::Swap,
-                    ..
-                }
-            )
-        })
-    };
-    is_found_out(leave_open, "a gate was closed while its door was open");
-}
-
-#[test]
-fn a_release_that_is_forgotten_is_found_out() {
-    let forget: Mischief = |effects| effects.retain(|effect| *effect != Effect::Release);
-    is_found_out(forget, "the door is not as the machine believes");
-}
-
-#[test]
-fn a_round_of_probes_that_is_forgotten_is_found_out() {
-    let forget: Mischief =
-        |effects| effects.retain(|effect| !matches!(effect, Effect::StopProbe { .. }));
-    is_found_out(forget, "a round of probes was forgotten");
-}
-
-#[test]
-fn a_release_that_is_called_retired_while_requests_run_on_it_is_found_out() {
-    let spare: Mischief = |effects| effects.retain(|effect| !matches!(effect, Effect::Cut { .. }));
-    is_found_out(spare, "I9: done, but requests run on the old release");
-}
-
-#[test]
-fn a_failure_that_is_called_done_is_found_out() {
-    let pretend: Mischief = |effects| {
-        for effect in effects {
-            if let Effect::Finish(ending) = effect
-                && ending.outcome == Outcome::Failed
-            {
-                ending.outcome = Outcome::Done;
-            }
-        }
-    };
-    is_found_out(pretend, "I5: done, but it does not serve");
-}
-
-#[test]
-fn an_operation_that_never_ends_is_found_out() {
-    let forget: Mischief = |effects| effects.retain(|effect| !matches!(effect, Effect::Finish(_)));
-    is_found_out(
-        forget,
-        "an operation ended without a word, or began without one",
-    );
 }

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use swap_core::{Answer, App, Effect, Ending, Event, Moment, Saved, Step, step};
+use swap_core::{Answer, App, Effect, Ending, Event, Limits, Moment, Saved, Step, Verdict, step};
 
-use crate::cast::{LIMITS, gate_empty, probe_passed, promote, release};
+use crate::cast::{LIMITS, gate_empty, judged, probe_passed, promote, release};
 use crate::words;
 
 /// An app and its clock.
@@ -12,6 +12,7 @@ use crate::words;
 pub(crate) struct Play {
     pub(crate) app: App,
     pub(crate) now: Moment,
+    limits: Limits,
     /// What the last step did.
     pub(crate) last: Step,
 }
@@ -41,11 +42,16 @@ impl Play {
     }
 
     pub(crate) fn restored(saved: Saved) -> Self {
+        Self::within(LIMITS, saved)
+    }
+
+    pub(crate) fn within(limits: Limits, saved: Saved) -> Self {
         let now = Moment::after_origin(Duration::from_secs(100));
-        let step = App::restore(saved, LIMITS, now);
+        let step = App::restore(saved, limits, now);
         Self {
             app: step.app.clone(),
             now,
+            limits,
             last: step,
         }
     }
@@ -59,10 +65,26 @@ impl Play {
         effects
     }
 
+    /// The judge says this of operation `p`'s canary, in the round that it is in.
+    pub(crate) fn judge(&mut self, verdict: Verdict, why: &str) -> Vec<String> {
+        let round = self.round();
+        self.tell(judged("p", round, verdict, why))
+    }
+
+    /// The round that the rollout is in; 0 without one.
+    pub(crate) fn round(&self) -> u64 {
+        self.app.rollout().map_or(0, |rollout| rollout.going.round)
+    }
+
     /// Tells a command, and what it was answered.
     pub(crate) fn ask(&mut self, event: Event) -> String {
         self.tell(event);
         words::answer(self.answer())
+    }
+
+    /// What the last step did, in words.
+    pub(crate) fn last_effects(&self) -> Vec<String> {
+        words::effects(&self.last)
     }
 
     /// Lets time pass; what is due on the way is done when it is due.
@@ -79,7 +101,7 @@ impl Play {
 
     /// The process dies and comes back. What it does first.
     pub(crate) fn crash(&mut self) -> Vec<String> {
-        let restored = Self::restored(self.app.saved());
+        let restored = Self::within(self.limits, self.app.saved());
         *self = restored;
         words::effects(&self.last)
     }

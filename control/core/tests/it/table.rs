@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use swap_core::{Event, Methods, Promote};
+use swap_core::{Event, Methods, Promote, Verdict};
 
 use crate::cast::*;
 use crate::play::Play;
@@ -55,6 +55,63 @@ fn states_of_work() -> Vec<State> {
         (
             "hold-quieting for writes",
             told(live(), [hold_methods("p", Methods::WRITES)]),
+        ),
+    ]
+}
+
+/// Every stage of a canary, and what follows it. Its operation is `p`.
+fn stages_of_a_canary() -> Vec<State> {
+    let with = |plan| Event::Promote(canary("p", "b", plan));
+    let smoking = told(Play::live(), [with(smoked_plan()), probe_passed(1)]);
+    let first = told(smoking.clone(), [smoked("p", 1, Ok(()))]);
+    let due = waited(first.clone(), 60);
+    let smoking_all = told(first.clone(), [advance(), advance()]);
+    let watching = told(smoking_all.clone(), [advance(), advance()]);
+    let frozen_plan = swap_core::CanaryPlan {
+        on_fail: swap_core::OnFail::Freeze,
+        ..plan()
+    };
+    let frozen = told(
+        Play::live(),
+        [
+            with(frozen_plan),
+            probe_passed(1),
+            judged("p", 1, Verdict::Fail, "worse"),
+        ],
+    );
+    vec![
+        ("canary, booting", told(Play::live(), [with(plan())])),
+        ("canary, smoking", smoking),
+        ("canary, first step", first.clone()),
+        ("canary, first step, due", due),
+        ("canary, paused", told(first.clone(), [pause()])),
+        ("canary, frozen", frozen),
+        ("canary, smoking with everybody", smoking_all),
+        ("canary, watching", watching.clone()),
+        ("canary, watching, due", waited(watching, 300)),
+        ("canary, withdrawing", told(first.clone(), [Event::Abort])),
+        (
+            "canary, and the live release is down",
+            told(first, [live_down(1)]),
+        ),
+    ]
+}
+
+/// What is beside a live release without an operation.
+fn states_beside_the_live() -> Vec<State> {
+    let live = swap_core::Saved {
+        live: Some(release("a")),
+        staged: vec![release("c")],
+        ..swap_core::Saved::default()
+    };
+    let arms = [("one", "a", 50), ("two", "c", 50)];
+    let compared = told(Play::restored(live.clone()), [experiment("e", &arms)]);
+    vec![
+        ("seen by staff", Play::within(SEEN, live)),
+        ("experiment", compared.clone()),
+        (
+            "experiment, its winner boots",
+            told(compared, [close_experiment("p", Some("two"))]),
         ),
     ]
 }
@@ -129,6 +186,7 @@ fn commands() -> Vec<(&'static str, Event)> {
             promote_with_command("q", "d"),
         ),
         ("promote d if a is live", named("a")),
+        ("promote d as a canary", promote_canary("q", "d")),
         ("promote a by id", promote_by_id("q", "a")),
         ("promote c by id", promote_by_id("q", "c")),
         ("promote, operation p again", promote("p", "d")),
@@ -141,11 +199,32 @@ fn commands() -> Vec<(&'static str, Event)> {
         ("resume", Event::Resume),
         ("block", block("because")),
         ("unblock", Event::Unblock),
+        ("pause", pause()),
+        ("advance", advance()),
+        (
+            "start an experiment",
+            experiment("q", &[("one", "a", 50), ("two", "c", 50)]),
+        ),
+        ("close the experiment", close_experiment("q", None)),
+        (
+            "close the experiment, two has won",
+            close_experiment("q", Some("two")),
+        ),
     ]
 }
 
-fn observations() -> Vec<(&'static str, Event)> {
+/// `round` is the canary's.
+fn observations(round: u64) -> Vec<(&'static str, Event)> {
+    let says = |verdict| judged("p", round, verdict, "figures");
     vec![
+        ("p's judge says pass", says(Verdict::Pass)),
+        ("p's judge says fail", says(Verdict::Fail)),
+        (
+            "p's judge says not enough traffic",
+            says(Verdict::NotEnoughTraffic),
+        ),
+        ("p's smoke tests pass", smoked("p", round, Ok(()))),
+        ("p's smoke tests fail", smoked("p", round, Err("404"))),
         ("p's command exits 0", command_ended("p", Ok(()))),
         (
             "p's command fails",
@@ -190,7 +269,7 @@ fn section(name: &str, state: &Play) -> String {
             Some((_, events)) => events.push(event),
             None => rows.push((outcome, vec![event])),
         };
-    for (name, event) in commands().into_iter().chain(observations()) {
+    for (name, event) in commands().into_iter().chain(observations(state.round())) {
         add(name.to_owned(), outcome(state, event));
     }
     let mut late = state.clone();
@@ -224,8 +303,10 @@ fn restarted(state: &Play) -> String {
 fn each_event_does_this_in_each_state() {
     let states = states_of_work()
         .into_iter()
+        .chain(stages_of_a_canary())
         .chain(states_of_the_door())
-        .chain(states_of_the_roster());
+        .chain(states_of_the_roster())
+        .chain(states_beside_the_live());
     let table: String = states.map(|(name, state)| section(name, &state)).collect();
     insta::assert_snapshot!("table", table);
 }

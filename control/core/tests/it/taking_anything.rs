@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use swap_core::{
-    App, Event, HoldCommand, Limits, Methods, Moment, Promote, Saved, Stage, Strategy as Takeover,
-    step,
+    App, CanaryPlan, Event, HoldCommand, Limits, Methods, Moment, OnFail, OnQuiet, Promote, Saved,
+    Share, Stage, Strategy as Takeover, Verdict, step,
 };
 
 use crate::cast;
@@ -21,14 +21,65 @@ fn durations() -> impl Strategy<Value = Duration> {
 }
 
 fn limits() -> impl Strategy<Value = Limits> {
-    (durations(), durations(), durations(), durations()).prop_map(
-        |(boot, drain, drain_held, max_wait)| Limits {
+    let times = [(); 5].map(|()| durations());
+    (times, any::<bool>()).prop_map(|(times, previews)| {
+        let [boot, drain, drain_held, max_wait, affinity] = times;
+        Limits {
             boot,
             drain,
             drain_held,
             max_wait,
+            previews,
+            affinity,
+        }
+    })
+}
+
+fn shares() -> impl Strategy<Value = Share> {
+    prop_oneof![0..=1_000_000u32, Just(1_000_000)].prop_map(Share::millionths)
+}
+
+/// Plans as they should be, most of them.
+fn plans() -> impl Strategy<Value = CanaryPlan> {
+    let steps = prop::collection::vec(shares(), 0..4);
+    let switches = [(); 4].map(|()| any::<bool>());
+    (steps, durations(), durations(), switches).prop_map(
+        |(mut steps, step_time, watch, [is_odd, smokes, freezes, advances])| {
+            if !is_odd {
+                steps.push(Share::ALL);
+                steps.sort();
+                steps.dedup();
+            }
+            CanaryPlan {
+                steps,
+                step_time,
+                watch,
+                on_fail: if freezes {
+                    OnFail::Freeze
+                } else {
+                    OnFail::Rollback
+                },
+                on_quiet: if advances {
+                    OnQuiet::Advance
+                } else {
+                    OnQuiet::Wait
+                },
+                smoke: smokes.then(cast::smoke).into_iter().collect(),
+                gates: Vec::new(),
+            }
         },
     )
+}
+
+/// An experiment of two arms or so, with weights that may be too much.
+fn experiments() -> impl Strategy<Value = Event> {
+    let arm = (
+        prop::sample::select(vec!["one", "two"]),
+        releases(),
+        0..=60u32,
+    );
+    (operations(), prop::collection::vec(arm, 1..4))
+        .prop_map(|(operation, arms)| cast::experiment(&operation, &arms))
 }
 
 fn releases() -> impl Strategy<Value = &'static str> {
@@ -42,16 +93,18 @@ fn operations() -> impl Strategy<Value = String> {
 
 fn promotes() -> impl Strategy<Value = Promote> {
     let timeouts = [(); 3].map(|()| prop::option::of(durations()));
-    let switches = (any::<bool>(), any::<bool>(), any::<bool>());
-    (operations(), releases(), timeouts, switches).prop_map(
-        |(operation, release, [boot, drain, hold], (holds, by_id, command))| {
+    let switches = (any::<bool>(), any::<bool>());
+    let strategies = prop_oneof![
+        (Just(Takeover::Overlap), Just(None)),
+        (Just(Takeover::Hold), Just(None)),
+        (Just(Takeover::Canary), plans().prop_map(Some)),
+    ];
+    (operations(), releases(), timeouts, strategies, switches).prop_map(
+        |(operation, release, [boot, drain, hold], (strategy, canary), (by_id, command))| {
             let ask = cast::overlap(&operation, release);
             Promote {
-                strategy: if holds {
-                    Takeover::Hold
-                } else {
-                    Takeover::Overlap
-                },
+                strategy,
+                canary,
                 instances: if by_id { Vec::new() } else { ask.instances },
                 boot,
                 drain,
@@ -83,27 +136,98 @@ fn commands() -> impl Strategy<Value = Event> {
         1 => (operations(), prop::option::of(releases())).prop_map(|(operation, release)| cast::rollback_to(&operation, release)),
         1 => Just(Event::Abort),
         1 => Just(cast::block("because")),
-        1 => Just(Event::Unblock),
+        2 => Just(Event::Unblock),
+        1 => Just(cast::pause()),
+        1 => Just(cast::advance()),
+        2 => experiments(),
+        1 => (operations(), prop::option::of(Just("one"))).prop_map(|(operation, winner)| cast::close_experiment(&operation, winner)),
+    ]
+}
+
+/// What the judge says, and how smoke tests end; of any operation, in any round.
+fn verdicts() -> impl Strategy<Value = Event> {
+    let verdict = prop::sample::select(vec![
+        Verdict::Pass,
+        Verdict::Fail,
+        Verdict::NotEnoughTraffic,
+    ]);
+    prop_oneof![
+        (operations(), 0..4u64, verdict).prop_map(|(operation, round, verdict)| cast::judged(
+            &operation, round, verdict, "figures"
+        )),
+        (operations(), 0..4u64, any::<bool>()).prop_map(|(operation, round, ok)| {
+            cast::smoked(&operation, round, if ok { Ok(()) } else { Err("404") })
+        }),
     ]
 }
 
 fn observations() -> impl Strategy<Value = Event> {
     let numbers = || prop_oneof![9 => 0..12u64, 1 => Just(u64::MAX)];
     let event = prop_oneof![
-        (operations(), any::<bool>()).prop_map(|(operation, ok)| {
+        2 => verdicts(),
+        1 => (operations(), any::<bool>()).prop_map(|(operation, ok)| {
             cast::command_ended(&operation, if ok { Ok(()) } else { Err("exit status 1") })
         }),
-        numbers().prop_map(cast::probe_passed),
-        numbers().prop_map(|probe| cast::probe_failed(probe, "refused")),
-        numbers().prop_map(cast::gate_empty),
-        Just(Event::DoorOpen),
-        numbers().prop_map(cast::live_down),
-        Just(Event::DeadlinePassed),
+        3 => numbers().prop_map(cast::probe_passed),
+        1 => numbers().prop_map(|probe| cast::probe_failed(probe, "refused")),
+        1 => numbers().prop_map(cast::gate_empty),
+        1 => Just(Event::DoorOpen),
+        1 => numbers().prop_map(cast::live_down),
+        1 => Just(Event::DeadlinePassed),
     ];
     (event, 0..8u8).prop_map(|(event, luck)| match luck {
         0 => cast::unjournalled(event),
         _ => event,
     })
+}
+
+/// Half of the verdicts are on the canary that is under way, in its round.
+fn of_what_runs(event: Event, app: &App) -> Event {
+    match (event, app.rollout()) {
+        (
+            Event::Judged {
+                round,
+                verdict,
+                why,
+                ..
+            },
+            Some(rollout),
+        ) if round < 2 => Event::Judged {
+            operation: rollout.operation.clone(),
+            round: rollout.going.round,
+            verdict,
+            why,
+        },
+        (Event::Smoked { round, result, .. }, Some(rollout)) if round < 2 => Event::Smoked {
+            operation: rollout.operation.clone(),
+            round: rollout.going.round,
+            result,
+        },
+        (event, _) => event,
+    }
+}
+
+/// Who gets what, whatever the gates' and the rounds' numbers are.
+fn drawn(app: &App) -> impl PartialEq + std::fmt::Debug + use<> {
+    app.split().map(|split| {
+        let releases: Vec<_> = split
+            .beside
+            .iter()
+            .map(|beside| beside.release.clone())
+            .collect();
+        (
+            split.key.clone(),
+            releases,
+            split.slices.clone(),
+            split.preview,
+            split.opt_in,
+        )
+    })
+}
+
+fn is_paused(app: &App) -> bool {
+    let rollout = app.rollout();
+    rollout.is_some_and(|rollout| rollout.going.paused.is_some())
 }
 
 proptest! {
@@ -118,15 +242,20 @@ proptest! {
         let mut now = Moment::after_origin(Duration::from_secs(1));
         let mut app = App::restore(Saved { live, ..Saved::default() }, limits, now).app;
         for (event, later) in events {
+            let event = of_what_runs(event, &app);
             app = step(&app, event, now).app;
             let restored = App::restore(app.saved(), limits, now).app;
             prop_assert_eq!(restored.live(), app.live());
+            prop_assert_eq!(drawn(&restored), drawn(&app));
             prop_assert!(restored.generation() > app.generation());
             if later < Duration::MAX {
                 now = now + later;
             }
         }
         for _ in 0..200 {
+            if is_paused(&app) {
+                app = step(&app, Event::Abort, now).app; // somebody decides
+            }
             let Some(due) = app.deadline() else { break };
             now = now.max(due);
             app = step(&app, Event::DeadlinePassed, now).app;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 use super::line::Stand;
+use crate::output::note;
 use crate::words::{plain, span};
 
 /// How often the seconds are drawn.
@@ -30,6 +31,13 @@ impl LiveLine {
 
     pub(super) fn show(&mut self, stand: Stand) {
         self.stand = Some(stand);
+        self.draw();
+    }
+
+    /// A line that stays, above the live one.
+    pub(super) fn say(&mut self, text: &str) {
+        write(ERASE);
+        note(text);
         self.draw();
     }
 

@@ -44,6 +44,11 @@ pub(crate) fn text(receipt: &Receipt) -> String {
             ),
         );
     }
+    if let Some(judged) = &receipt.judge {
+        for (name, words) in super::canary::judged(judged) {
+            line(name, words);
+        }
+    }
     text.push_str(&headline(receipt));
     text
 }
@@ -78,6 +83,9 @@ pub(crate) fn hints(receipt: &Receipt) -> Vec<String> {
     let mut hints = Vec::new();
     match receipt.outcome {
         Outcome::Done | Outcome::AlreadyLive => {}
+        Outcome::RolledBack => {
+            hints.push(format!("when it is mended: swapctl unblock {app}"));
+        }
         Outcome::Failed | Outcome::Aborted | Outcome::Interrupted => {
             hints.push(format!("who serves now: swapctl status {app}"));
         }
@@ -98,6 +106,7 @@ fn word(receipt: &Receipt) -> (&'static str, Style) {
         Outcome::AlreadyLive => ("live already", GOOD),
         Outcome::Failed => ("failed", BAD),
         Outcome::Aborted => ("aborted", ODD),
+        Outcome::RolledBack => ("rolled back", BAD),
         Outcome::Interrupted => ("interrupted", ODD),
     }
 }
@@ -114,11 +123,15 @@ fn moved(receipt: &Receipt) -> String {
         (_, Outcome::AlreadyLive) => to,
         (_, Outcome::Interrupted) => format!("has {from} or {to}"),
         ("hold", Outcome::Done) => format!("held in {took}"),
-        ("hold", Outcome::Failed | Outcome::Aborted) => format!("not held after {took}"),
+        ("hold", Outcome::Failed | Outcome::Aborted | Outcome::RolledBack) => {
+            format!("not held after {took}")
+        }
         ("stage", Outcome::Done) => format!("{to} staged in {took}"),
-        ("stage", Outcome::Failed | Outcome::Aborted) => format!("{to} not staged after {took}"),
+        ("stage", Outcome::Failed | Outcome::Aborted | Outcome::RolledBack) => {
+            format!("{to} not staged after {took}")
+        }
         (_, Outcome::Done) => format!("{from} → {to} in {took}"),
-        (_, Outcome::Failed | Outcome::Aborted) => match &receipt.from {
+        (_, Outcome::Failed | Outcome::Aborted | Outcome::RolledBack) => match &receipt.from {
             Some(from) => format!("stays on {from} after {took}"),
             None => format!("stays empty after {took}"),
         },
@@ -128,6 +141,7 @@ fn moved(receipt: &Receipt) -> String {
 fn about(receipt: &Receipt) -> String {
     let how = match receipt.strategy {
         Some(Strategy::Hold) => " with a hold",
+        Some(Strategy::Canary) => " with a canary",
         Some(Strategy::Overlap) | None => "",
     };
     format!(

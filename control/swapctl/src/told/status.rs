@@ -51,6 +51,18 @@ fn block(name: &AppName, app: &AppStatus) -> String {
             format!("{} · operation {}{probe}", next.release, next.operation),
         );
     }
+    if let Some(canary) = &app.canary {
+        for (name, words) in super::canary::lines(canary, app.control.as_ref()) {
+            line(name, words);
+        }
+    }
+    if let Some(experiment) = &app.experiment {
+        let by = plain(&experiment.by);
+        line("compared", format!("{} · by {by}", experiment.name));
+        for words in super::experiment::lines(experiment) {
+            line("", words);
+        }
+    }
     if let Some(previous) = &app.previous {
         line("previous", previous.to_string());
     }

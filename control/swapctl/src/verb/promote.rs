@@ -1,5 +1,6 @@
 //! `swapctl promote`: one transaction, from the boot gate to the receipt.
 
+mod canary;
 mod child;
 mod inside;
 
@@ -21,7 +22,9 @@ use crate::session::{Ended, Session};
 const EXAMPLES: &str = "\
 Examples:
   swapctl promote --release 9f3c1a2 --instance 127.0.0.1:3001
-  swapctl promote web --release 9f3c1a2 --instance 127.0.0.1:3000 --strategy hold -- ./restart.sh";
+  swapctl promote web --release 9f3c1a2 --instance 127.0.0.1:3000 --strategy hold -- ./restart.sh
+  swapctl promote web --release 9f3c1a2 --instance 127.0.0.1:3001 --strategy canary \\
+    --smoke /checkout=200 --gate-prometheus 'http://127.0.0.1:9090|sum(rate(orders_total[1m]))|> 3'";
 
 /// Replace the live release
 #[derive(Args, Debug)]
@@ -47,6 +50,8 @@ pub(crate) struct Promote {
     /// How long requests may wait, with strategy hold
     #[arg(long, value_name = "D", value_parser = duration::parse)]
     hold_timeout: Option<Duration>,
+    #[command(flatten)]
+    canary: canary::Flags,
     /// Refuse unless this release is live
     #[arg(long, value_name = "ID")]
     if_current: Option<ReleaseId>,
@@ -72,6 +77,8 @@ enum How {
     Overlap,
     /// Requests wait while the old one ends and the new one boots: only one copy ever runs
     Hold,
+    /// A growing share of the clients gets the new one, and it is judged; any no goes back and blocks
+    Canary,
 }
 
 /// What was meant.
@@ -114,13 +121,22 @@ impl Promote {
                 arguments: arguments.to_vec(),
                 release: self.release.clone(),
             }),
-            (Some(_), How::Overlap) => {
-                let what = "a COMMAND runs inside a hold, and the strategy is overlap";
+            (Some(_), How::Overlap | How::Canary) => {
+                let strategy = self.strategy.word();
+                let what = format!("a COMMAND runs inside a hold, and the strategy is {strategy}");
                 return Err(Failure::usage(what, "add --strategy hold"));
             }
-            (None, How::Overlap) if self.hold_timeout.is_some() => {
-                let what = "--hold-timeout limits a hold, and the strategy is overlap";
+            (None, How::Overlap | How::Canary) if self.hold_timeout.is_some() => {
+                let strategy = self.strategy.word();
+                let what = format!("--hold-timeout limits a hold, and the strategy is {strategy}");
                 return Err(Failure::usage(what, "add --strategy hold"));
+            }
+            (None, How::Overlap | How::Hold) if self.canary.any() => {
+                let strategy = self.strategy.word();
+                let what = format!(
+                    "steps, smoke tests and gates are a canary's, and the strategy is {strategy}"
+                );
+                return Err(Failure::usage(what, "add --strategy canary"));
             }
             (None, _) if self.detach => Run::Leave,
             (None, _) => Run::Wait,
@@ -135,6 +151,14 @@ impl Promote {
             drain_timeout: text(self.drain_timeout),
             hold_timeout: text(self.hold_timeout),
             if_current: self.if_current,
+            steps: self.canary.steps(),
+            step_time: text(self.canary.step_time),
+            watch: text(self.canary.watch),
+            on_fail: self.canary.on_fail.map(Into::into),
+            on_quiet: self.canary.on_quiet.map(Into::into),
+            smoke: self.canary.smoke,
+            gate_exec: self.canary.gate_exec,
+            gate_prometheus: self.canary.gate_prometheus,
             reason: self.reason,
             operation: Some(operation.clone()),
             detach: self.detach,
@@ -169,11 +193,22 @@ async fn leave(
     Ok(Exit::Done)
 }
 
+impl How {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Overlap => "overlap",
+            Self::Hold => "hold",
+            Self::Canary => "canary",
+        }
+    }
+}
+
 impl From<How> for Strategy {
     fn from(how: How) -> Self {
         match how {
             How::Overlap => Self::Overlap,
             How::Hold => Self::Hold,
+            How::Canary => Self::Canary,
         }
     }
 }

@@ -1,4 +1,4 @@
-//! `swapctl resume`: ends a hold by command; requests go on in the order in which they came.
+//! `swapctl resume`: ends a hold by command; requests go on in the order in which they came. A canary that waits goes on.
 
 use clap::Args;
 use holdfast_control::client::Nothing;
@@ -6,7 +6,7 @@ use holdfast_control::client::Nothing;
 use crate::cli::App;
 use crate::session::{Ended, Session};
 
-/// Let held requests go
+/// Let held requests go, or a canary that waits go on
 #[derive(Args, Debug)]
 pub(crate) struct Resume {
     #[command(flatten)]

@@ -100,3 +100,62 @@ pub(crate) fn status() -> Value {
         },
     })
 }
+
+/// How a canary goes that is about to be rolled back.
+pub(crate) fn canary() -> Value {
+    json!({
+        "stage": "step", "step": 2, "steps": [1, 5, 25, 50, 100], "share": 5, "round": 2, "attempt": 1,
+        "for_ms": 12300, "due_ms": 47700, "left_ms": 600_000, "paused": null, "requests": 410,
+        "errors": 37, "p50_ms": 12.04, "p99_ms": 188.4, "verdict": "not_enough_traffic",
+        "why": "not enough traffic: 37 of 410", "smallest": 0.031,
+        "gates": [{ "gate": "exec ./orders", "says": "unclear", "why": "it has not ended within 30s" }],
+    })
+}
+
+/// What it is compared with.
+pub(crate) fn control() -> Value {
+    json!({ "requests": 402, "errors": 4, "p50_ms": 11.9, "p99_ms": 80.06, "earlier": false })
+}
+
+/// A status in which a canary has a share, and an experiment is on beside it, which cannot be.
+pub(crate) fn status_of_canary() -> Value {
+    let mut status = status();
+    let web = &mut status["apps"]["web"];
+    web["phase"] = "canary".into();
+    web["next"]["share"] = 5.into();
+    web["canary"] = canary();
+    web["control"] = control();
+    web["experiment"] = experiment();
+    status
+}
+
+/// An experiment with something to tell.
+pub(crate) fn experiment() -> Value {
+    let arm = |name: &str, release: &str, errors: u64, finding: Value, why: Value| {
+        json!({
+            "name": name, "release": release, "weight": 0.5, "requests": 2000, "errors": errors,
+            "p50_ms": 12.0, "p99_ms": 80.0, "finding": finding, "why": why,
+        })
+    };
+    let why = "fails less often: failed 2 of 2000 against 200 of 2000";
+    json!({
+        "name": "checkout", "by": "uid 1000", "operation": "EXP", "arms": [
+            arm("plain", "51bd0e7", 200, Value::Null, Value::Null),
+            arm("enhanced", "9f3c1a2", 2, "better".into(), why.into()),
+        ],
+    })
+}
+
+/// What a receipt says of a canary that failed.
+pub(crate) fn judged() -> Value {
+    json!({
+        "verdict": "fail", "why": "canary failed 37 of 410, control 4 of 402", "share": 5,
+        "requests": 410, "errors": 37, "p50_ms": 12.04, "p99_ms": 188.4, "smallest": null,
+        "control": control(), "all_requests": 530, "all_errors": 38,
+    })
+}
+
+/// An event of an operation.
+pub(crate) fn told(what: Value) -> Value {
+    event(what)
+}

@@ -61,7 +61,17 @@ fn each_verb_with_all_its_flags() {
         "hold web --methods post,PUT",
         "resume web",
         "rollback web --release 51bd0e7 --reason why",
+        "promote web --release 9f3c1a2 --strategy canary --steps 0.5,5,50 --step-time 30s --watch 1m \
+         --on-fail freeze --on-quiet advance --smoke /up --smoke /checkout=200~Pay --gate-exec ./orders \
+         --gate-prometheus http://h:9090|up|>0",
         "abort web",
+        "pause web",
+        "advance",
+        "experiment start web checkout --arm plain=51bd0e7:0.5 --arm enhanced=9f3c1a2:0.5",
+        "experiment start checkout --arm plain=51bd0e7:0.5",
+        "experiment status web",
+        "experiment close checkout",
+        "experiment close web checkout --winner enhanced",
         "block web --reason why",
         "unblock web",
         "history web --limit 3",

@@ -24,6 +24,11 @@ fn how_an_operation_ended() {
             4,
         ),
         (json!({ "outcome": "aborted", "why": "aborted" }), 4),
+        (
+            json!({ "outcome": "rolled_back", "why": "canary failed 37 of 410" }),
+            5,
+        ),
+        (json!({ "outcome": "rolled_back", "lost": 1 }), 5),
         (json!({ "outcome": "interrupted" }), 7),
         (json!({ "lost": 1 }), 8),
         (json!({ "cut": 1 }), 8),
@@ -100,7 +105,28 @@ fn what_makes_no_sense_is_not_even_asked() {
     for (more, said) in [
         (&["--boot-timeout", "5sec"][..], "\"sec\" is no unit"),
         (&["--boot-timeout", "30"], "30 has no unit"),
-        (&["--strategy", "canary"], "invalid value 'canary'"),
+        (&["--strategy", "magic"], "invalid value 'magic'"),
+        (&["--steps", "5"], "the strategy is overlap"),
+        (
+            &["--strategy", "hold", "--smoke", "/up"],
+            "add --strategy canary",
+        ),
+        (
+            &["--strategy", "canary", "--steps", "5,101"],
+            "is not a share",
+        ),
+        (
+            &["--strategy", "canary", "--on-fail", "cry"],
+            "invalid value 'cry'",
+        ),
+        (
+            &["--strategy", "canary", "--hold-timeout", "5s"],
+            "the strategy is canary",
+        ),
+        (
+            &["--strategy", "canary", "--", "true"],
+            "the strategy is canary",
+        ),
         (&["--if-current", "no space"], "is not a release id"),
         (&["--operation", "a/b"], "is not an operation id"),
         (&["--hold-timeout", "5s"], "the strategy is overlap"),
@@ -125,6 +151,12 @@ fn what_makes_no_sense_is_not_even_asked() {
             "cannot be used with",
         ),
         (&["plan", "--boot=-1s"], "expected a number at \"-1s\""),
+        (&["experiment", "start", "a/b", "--arm", "a=b:1"], "a/b"),
+        (
+            &["experiment", "start", "checkout"],
+            "--arm <NAME=RELEASE:WEIGHT>",
+        ),
+        (&["experiment", "close"], "[APP] NAME"),
         (&["frobnicate"], "unrecognized subcommand"),
         (&[], "Usage:"),
     ] {

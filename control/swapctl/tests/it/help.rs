@@ -2,7 +2,7 @@
 
 use crate::run::alone;
 
-const VERBS: [&str; 18] = [
+const VERBS: [&str; 21] = [
     "status",
     "promote",
     "stage",
@@ -11,6 +11,9 @@ const VERBS: [&str; 18] = [
     "resume",
     "rollback",
     "abort",
+    "pause",
+    "advance",
+    "experiment",
     "block",
     "unblock",
     "history",
@@ -38,5 +41,13 @@ fn of_each_verb() {
         let run = alone(&[verb, "--help"]).expect(0);
         insta::assert_snapshot!(verb, run.out);
         assert_eq!(run.err, "");
+    }
+}
+
+#[test]
+fn of_what_is_said_of_an_experiment() {
+    for verb in ["start", "status", "close"] {
+        let run = alone(&["experiment", verb, "--help"]).expect(0);
+        insta::assert_snapshot!(format!("experiment_{verb}"), run.out);
     }
 }

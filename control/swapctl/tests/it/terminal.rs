@@ -72,6 +72,19 @@ fn a_live_line_is_drawn_in_its_place_and_leaves_nothing_behind() {
 }
 
 #[test]
+fn a_canary_shows_its_share_and_both_arms() {
+    let mut going = progress("canary", 3, 0, None);
+    going["canary"] = crate::answers::canary();
+    going["control"] = crate::answers::control();
+    let daemon = Daemon::telling(vec![going, ended(&receipt(json!({})))]);
+    let typed = "promote --release 9f3c1a2 --strategy canary";
+    let (text, code) = end(in_terminal(&daemon, typed, &[]));
+    assert_eq!(code, Some(0), "{text:?}");
+    let live = "canary 5 % · 37/410 failed, p99 188 ms · control 4/402";
+    assert!(text.contains(live), "{text:?}");
+}
+
+#[test]
 fn colour_only_where_it_is_wanted() {
     let green = "\x1b[1m\x1b[32mdone:";
     let coloured = end(in_terminal(&swapping(), "promote --release 9f3c1a2", &[])).0;

@@ -14,6 +14,55 @@ fn a_status() {
 }
 
 #[test]
+fn a_status_with_a_canary_and_an_experiment() {
+    let daemon = Daemon::saying(200, crate::answers::status_of_canary());
+    let run = daemon.run(&["status", "web"]).expect(0);
+    insta::assert_snapshot!(run.out);
+    let run = daemon.run(&["--json", "status"]).expect(0);
+    assert_eq!(run.object(), crate::answers::status_of_canary());
+}
+
+#[test]
+fn an_experiment() {
+    let daemon = Daemon::saying(200, crate::answers::status_of_canary());
+    let run = daemon.run(&["experiment", "status"]).expect(0);
+    insta::assert_snapshot!(run.out, @r"
+    web experiment checkout · by uid 1000
+      plain 51bd0e7 0.5 · 2000 requests · 200 failed · p50 12.0 ms · p99 80.0 ms
+      enhanced 9f3c1a2 0.5 · 2000 requests · 2 failed · p50 12.0 ms · p99 80.0 ms
+        better: fails less often: failed 2 of 2000 against 200 of 2000
+    ");
+    let run = daemon.run(&["experiment", "status", "--json"]).expect(0);
+    assert_eq!(run.object(), json!({ "web": crate::answers::experiment() }));
+    let run = daemon.run(&["experiment", "status", "api"]).expect(0);
+    assert_eq!(run.out, "no experiment is on\n");
+    daemon.run(&["experiment", "status", "shop"]).expect(2);
+}
+
+#[test]
+fn a_winner_becomes_the_live_release_and_has_a_receipt() {
+    let daemon = Daemon::new(|request, answer| match request.line.as_str() {
+        "POST /v1/apps/web/experiment/close" => {
+            answer.json(202, &json!({ "operation": request.body["operation"] }));
+        }
+        line => {
+            assert!(line.starts_with("GET /v1/events?operation="), "{line}");
+            answer.events().tell(&ended(&receipt(json!({}))));
+        }
+    });
+    let typed = [
+        "experiment",
+        "close",
+        "web",
+        "checkout",
+        "--winner",
+        "enhanced",
+    ];
+    let run = daemon.run(&typed).expect(0);
+    assert!(run.out.contains("done: web 51bd0e7 → 9f3c1a2"), "{run:#?}");
+}
+
+#[test]
 fn a_status_for_scripts_is_what_the_daemon_said() {
     let daemon = Daemon::saying(200, status());
     let run = daemon.run(&["--json", "status"]).expect(0);
@@ -39,6 +88,10 @@ fn receipts() {
         json!({ "cut": 2, "lost": 1, "retried": 5 }),
         hold,
         json!({ "verb": "stage", "strategy": null, "outcome": "failed", "held": 0 }),
+        json!({
+            "strategy": "canary", "outcome": "rolled_back", "held": 0, "judge": crate::answers::judged(),
+            "why": "canary failed 37 of 410, control 4 of 402",
+        }),
     ];
     let mut text = String::new();
     for changes in all {

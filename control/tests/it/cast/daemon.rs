@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use holdfast_config::{App, Hold, Probe, ResumeRate, Timeouts, Upstream};
+use holdfast_config::{App, Canary, Hold, Probe, ResumeRate, Timeouts, Upstream};
 use holdfast_control::{ControlPlane, Options, Reloaded};
 use swap_core::{AppName, Release};
 use tempfile::TempDir;
@@ -169,6 +169,9 @@ pub(crate) fn config_of(name: &str, release: Option<Release>) -> Apps {
             connect: Duration::from_secs(2),
             response: Duration::from_secs(60),
         },
+        canary: Canary::default(),
+        cohorts: Vec::new(),
+        affinity: Duration::ZERO,
     };
     Apps::from([(name.parse().unwrap(), app)])
 }

@@ -1,12 +1,16 @@
 //! A data plane that writes down what it is told, and answers as an idle one would, unless it is busy.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Mutex, MutexGuard};
 
 use holdfast_control::plane::{
-    Connecting, DataPlane, Signal, Signaller, Signals, Traffic, connect_plain, signals,
+    Arms, Connecting, DataPlane, Signal, Signaller, Signals, Traffic, connect_plain, signals,
 };
-use swap_core::{Address, AppName, Cause, GateId, Generation, Methods, Release};
+use swap_core::{
+    Address, AppName, ArmName, Cause, GateId, Generation, Methods, Release, Share, Split,
+};
+use swap_judge::{Arm, bucket};
 
 /// Something that it was told.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,6 +22,7 @@ pub(crate) enum Call {
     Release,
     GiveUp,
     Mark(Address, bool),
+    Split(Generation, Option<Split>),
 }
 
 pub(crate) struct FakePlane {
@@ -28,6 +33,8 @@ pub(crate) struct FakePlane {
     /// Requests behind a gate that is closed do not end by themselves.
     busy: AtomicBool,
     traffic: Mutex<Traffic>,
+    /// What each arm of a split that has it is told to have counted.
+    counted: Mutex<BTreeMap<String, Arm>>,
 }
 
 impl FakePlane {
@@ -39,6 +46,7 @@ impl FakePlane {
             running: Mutex::default(),
             busy: AtomicBool::new(false),
             traffic: Mutex::default(),
+            counted: Mutex::default(),
         };
         (std::sync::Arc::new(plane), signals)
     }
@@ -102,6 +110,41 @@ impl FakePlane {
         self.traffic.lock().unwrap()
     }
 
+    /// From now on every round of an arm has counted so much, at once.
+    pub(crate) fn count(&self, arm: &str, requests: u64, errors: u64) {
+        let counted = Arm {
+            requests,
+            errors,
+            units: requests,
+            erred: errors,
+            times: [(bucket(12_000), 100)].into_iter().collect(),
+        };
+        self.counted.lock().unwrap().insert(arm.to_owned(), counted);
+    }
+
+    /// The splits that were published for this app, in order.
+    pub(crate) fn splits(&self, app: &str) -> Vec<Option<Split>> {
+        let calls = self.calls_of(app).into_iter();
+        let splits = calls.filter_map(|call| match call {
+            Call::Split(_, split) => Some(split),
+            _ => None,
+        });
+        splits.collect()
+    }
+
+    /// The shares that the canary had, in per cent; 0 where everybody had the live release.
+    pub(crate) fn shares(&self, app: &str) -> Vec<String> {
+        let share = |split: Option<Split>| {
+            let slices = split.into_iter().flat_map(|split| split.slices);
+            let mut canary = slices.filter(|slice| slice.arm.as_str() == "canary");
+            let width = canary.next().map_or(0, |slice| {
+                slice.to.as_millionths() - slice.from.as_millionths()
+            });
+            Share::millionths(width).to_string()
+        };
+        self.splits(app).into_iter().map(share).collect()
+    }
+
     fn note(&self, app: &AppName, call: Call) {
         self.calls.lock().unwrap().push((app.clone(), call));
     }
@@ -121,6 +164,24 @@ impl DataPlane for FakePlane {
 
     fn publish(&self, app: &AppName, generation: Generation, gate: GateId, live: Option<Release>) {
         self.note(app, Call::Publish(generation, gate, live));
+    }
+
+    fn split(&self, app: &AppName, generation: Generation, split: Option<Split>) {
+        self.note(app, Call::Split(generation, split));
+    }
+
+    fn arms(&self, app: &AppName) -> Option<Arms> {
+        let split = self.splits(app.as_str()).pop()??;
+        let counted = self.counted.lock().unwrap();
+        let arm = |name: &ArmName| counted.get(name.as_str()).cloned().unwrap_or_default();
+        let arms = split.slices.iter();
+        let arms = arms.map(|slice| (slice.arm.clone(), arm(&slice.arm)));
+        Some(Arms {
+            key: split.key.clone(),
+            round: split.round,
+            slots: None,
+            arms: arms.collect(),
+        })
     }
 
     fn close(&self, app: &AppName, gate: GateId, _: Methods, _: bool) {

@@ -14,6 +14,7 @@ use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use tokio::time::{Sleep, sleep};
 
+use super::arguments::Tail;
 use super::book::{Book, Entry};
 use super::serve::Closing;
 use super::tunnel;
@@ -30,6 +31,9 @@ const PAUSE_MAX: Duration = Duration::from_secs(600);
 pub(super) struct Counter {
     pub(super) book: Rc<Book>,
     pub(super) work: Duration,
+    /// So many of its answers are 500.
+    pub(super) errors: f64,
+    pub(super) tail: Option<Tail>,
     pub(super) up_path: String,
     /// Whether it says at `up_path` that it is ready.
     pub(super) ready: bool,
@@ -55,10 +59,18 @@ impl Counter {
         if !self.work.is_zero() {
             sleep(self.work).await;
         }
+        if let Some(Tail { share, longer }) = self.tail
+            && fastrand::f64() < share
+        {
+            sleep(longer).await;
+        }
         let mut response = match request.uri().path() {
             "/ws" => tunnel::upgrade(request, entry, self.closing.clone()),
             _ => respond(request, entry).await?,
         };
+        if fastrand::f64() < self.errors {
+            *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+        }
         self.sign(response.headers_mut(), id);
         Ok(response)
     }

@@ -18,6 +18,42 @@ pub enum NeverReady {
     Drip,
 }
 
+/// Answers that take longer than the others.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Tail {
+    /// So many of them, from 0 to 1.
+    pub(crate) share: f64,
+    /// By so much, to the millisecond.
+    pub(crate) longer: Duration,
+}
+
+impl FromStr for Tail {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let (share, ms) = text.split_once(':').ok_or(())?;
+        Ok(Self {
+            share: share.parse::<Share>()?.0,
+            longer: Duration::from_millis(ms.parse().map_err(|_| ())?),
+        })
+    }
+}
+
+/// From 0 to 1.
+struct Share(f64);
+
+impl FromStr for Share {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let share: f64 = text.parse().map_err(|_| ())?;
+        (0.0..=1.0)
+            .contains(&share)
+            .then_some(Self(share))
+            .ok_or(())
+    }
+}
+
 /// What the ledger app is to be.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Settings {
@@ -30,6 +66,10 @@ pub(crate) struct Settings {
     pub(crate) never_ready: Option<NeverReady>,
     /// Before each answer.
     pub(crate) work: Duration,
+    /// So many of its answers are 500, from 0 to 1.
+    pub(crate) errors: f64,
+    /// So many of its answers take so much longer.
+    pub(crate) tail: Option<Tail>,
     pub(crate) up_path: String,
     /// Ends when standard input does: then no app outlives who started it, not even one that was killed.
     pub(crate) until_stdin_ends: bool,
@@ -41,7 +81,8 @@ pub enum ArgumentError {
     /// Not one of ours.
     #[error(
         "unknown argument {0}; known: --port N, --release ID, --ledger FILE, --boot-delay MS, \
-         --never-ready refuse|hang|error|drip, --work MS, --up-path PATH, --until-stdin-ends"
+         --never-ready refuse|hang|error|drip, --work MS, --errors SHARE, --tail SHARE:MS, --up-path PATH, \
+         --until-stdin-ends"
     )]
     Unknown(String),
     /// The last one needs a value.
@@ -71,6 +112,8 @@ impl Settings {
             boot_delay: Duration::ZERO,
             never_ready: None,
             work: Duration::ZERO,
+            errors: 0.0,
+            tail: None,
             up_path: "/up".to_owned(),
             until_stdin_ends: false,
         };
@@ -95,6 +138,8 @@ impl Settings {
             "--boot-delay" => self.boot_delay = Duration::from_millis(value.parsed()?),
             "--never-ready" => self.never_ready = Some(value.parsed()?),
             "--work" => self.work = Duration::from_millis(value.parsed()?),
+            "--errors" => self.errors = value.parsed::<Share>()?.0,
+            "--tail" => self.tail = Some(value.parsed()?),
             "--up-path" => self.up_path = value.word()?,
             _ => return Err(ArgumentError::Unknown(value.name)),
         }
@@ -122,6 +167,10 @@ impl Settings {
         add("--boot-delay", ms(self.boot_delay));
         add("--work", ms(self.work));
         add("--up-path", self.up_path.clone().into());
+        add("--errors", self.errors.to_string().into());
+        if let Some(Tail { share, longer }) = self.tail {
+            add("--tail", format!("{share}:{}", longer.as_millis()).into());
+        }
         if let Some(never_ready) = self.never_ready {
             add("--never-ready", never_ready.word().into());
         }
@@ -197,7 +246,7 @@ mod tests {
 
     #[test]
     fn what_is_written_is_what_is_read() {
-        let line = "--release v2 --ledger /tmp/l --port 8080 --boot-delay 250 --never-ready drip --work 3 --up-path /health \
+        let line = "--release v2 --ledger /tmp/l --port 8080 --boot-delay 250 --never-ready drip --work 3 --errors 0.25 --tail 0.5:40 --up-path /health \
                     --until-stdin-ends";
         let settings = parse(line).unwrap();
         let written = settings.to_arguments();
@@ -212,6 +261,7 @@ mod tests {
             value: value.to_owned(),
         };
         assert_eq!(parse("--port x"), Err(value("--port", "x")));
+        assert_eq!(parse("--errors 2"), Err(value("--errors", "2")));
         assert_eq!(
             parse("--never-ready soon"),
             Err(value("--never-ready", "soon"))

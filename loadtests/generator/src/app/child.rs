@@ -12,7 +12,7 @@ use tokio::process::{Child, ChildStdout, Command};
 use tokio::time::timeout;
 
 use super::HIDDEN_ARGUMENT;
-use super::arguments::{NeverReady, Settings};
+use super::arguments::{NeverReady, Settings, Tail};
 
 /// How long a child may take to say which port it has.
 const BIND_TIMEOUT: Duration = Duration::from_secs(20);
@@ -71,6 +71,8 @@ impl AppCommand {
                 boot_delay: Duration::ZERO,
                 never_ready: None,
                 work: Duration::ZERO,
+                errors: 0.0,
+                tail: None,
                 up_path: "/up".to_owned(),
                 until_stdin_ends: true,
             },
@@ -109,6 +111,20 @@ impl AppCommand {
     #[must_use]
     pub fn work(mut self, work: Duration) -> Self {
         self.settings.work = work;
+        self
+    }
+
+    /// So many of its answers are 500, from 0 to 1.
+    #[must_use]
+    pub fn errors(mut self, share: f64) -> Self {
+        self.settings.errors = share;
+        self
+    }
+
+    /// So many of its answers, from 0 to 1, take so much longer, to the millisecond.
+    #[must_use]
+    pub fn tail(mut self, share: f64, longer: Duration) -> Self {
+        self.settings.tail = Some(Tail { share, longer });
         self
     }
 

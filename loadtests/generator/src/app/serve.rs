@@ -99,6 +99,8 @@ async fn serve(listener: TcpListener, settings: Settings, mut terminate: Signal)
     let counter = Rc::new(Counter {
         book: Rc::new(Book::open(&settings.ledger, settings.release)?),
         work: settings.work,
+        errors: settings.errors,
+        tail: settings.tail,
         up_path: settings.up_path,
         ready: settings.never_ready.is_none(),
         closing: Closing(closing),

@@ -1,8 +1,9 @@
 //! What may happen in the small world, and what of it is possible now.
 
-use swap_core::{GateId, Methods, ProbeId, Strategy};
+use swap_core::{CanaryPlan, GateId, Methods, OnFail, ProbeId, Strategy, Verdict};
 
 use super::{TICK, World, plane::PlaneDoor};
+use crate::cast::{plan, seconds, share, smoke};
 
 /// What may happen in a world at all.
 #[derive(Clone, Copy, Debug)]
@@ -14,6 +15,13 @@ pub(crate) struct Scope {
     /// Holds by command.
     pub(crate) holds: &'static [Methods],
     pub(crate) stages: bool,
+    /// Staged releases are seen beforehand.
+    pub(crate) previews: bool,
+    /// Promotes with strategy canary.
+    pub(crate) canaries: &'static [Canary],
+    /// A canary is steered by hand.
+    pub(crate) steered: bool,
+    pub(crate) experiments: bool,
     /// Releases go down.
     pub(crate) down: bool,
     pub(crate) crash: bool,
@@ -25,6 +33,41 @@ pub(crate) struct Scope {
     pub(crate) gates_max: usize,
 }
 
+/// A canary that has 50 %, then 100 %, then is watched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Canary {
+    /// It is rolled back after a no.
+    Judged,
+    /// It is frozen after a no.
+    Frozen,
+    /// It has smoke tests, and everybody at once.
+    Smoked,
+}
+
+impl Canary {
+    pub(crate) fn plan(self) -> CanaryPlan {
+        let judged = CanaryPlan {
+            steps: [50, 100].map(share).to_vec(),
+            step_time: seconds(2),
+            watch: seconds(1),
+            ..plan()
+        };
+        match self {
+            Self::Judged => judged,
+            Self::Frozen => CanaryPlan {
+                on_fail: OnFail::Freeze,
+                ..judged
+            },
+            Self::Smoked => CanaryPlan {
+                steps: vec![share(100)],
+                watch: seconds(0),
+                smoke: vec![smoke()],
+                ..judged
+            },
+        }
+    }
+}
+
 /// What may happen next.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Action {
@@ -32,6 +75,18 @@ pub(crate) enum Action {
         release: &'static str,
         strategy: Strategy,
         command: bool,
+    },
+    Canary {
+        release: &'static str,
+        canary: Canary,
+    },
+    Pause,
+    Advance,
+    /// Of the live release and this one.
+    StartExperiment(&'static str),
+    /// With the other release as the winner, or without one.
+    CloseExperiment {
+        won: bool,
     },
     Stage(&'static str),
     Unstage(&'static str),
@@ -41,6 +96,11 @@ pub(crate) enum Action {
     Abort,
     /// The COMMAND ends, or swapctl is gone.
     CommandEnds {
+        ok: bool,
+    },
+    /// The judge says something of the canary.
+    Judged(Verdict),
+    SmokeEnds {
         ok: bool,
     },
     ProbePasses(ProbeId),
@@ -66,6 +126,11 @@ impl Action {
     pub(crate) fn is_command(&self) -> bool {
         match self {
             Self::Promote { .. }
+            | Self::Canary { .. }
+            | Self::Pause
+            | Self::Advance
+            | Self::StartExperiment(_)
+            | Self::CloseExperiment { .. }
             | Self::Stage(_)
             | Self::Unstage(_)
             | Self::Hold(_)
@@ -73,6 +138,8 @@ impl Action {
             | Self::Rollback
             | Self::Abort => true,
             Self::CommandEnds { .. }
+            | Self::Judged(_)
+            | Self::SmokeEnds { .. }
             | Self::ProbePasses(_)
             | Self::GateEmpties(_)
             | Self::DoorOpens
@@ -110,6 +177,13 @@ impl World {
             actions.push(Action::CommandEnds { ok: true });
             actions.push(Action::CommandEnds { ok: false });
         }
+        if self.smoke.is_some() {
+            actions.extend([true, false].map(|ok| Action::SmokeEnds { ok }));
+        }
+        if self.app.rollout().is_some() {
+            let verdicts = [Verdict::Pass, Verdict::Fail, Verdict::NotEnoughTraffic];
+            actions.extend(verdicts.map(Action::Judged));
+        }
         if scope.crash {
             actions.push(Action::Crash);
         }
@@ -120,22 +194,34 @@ impl World {
     fn commands(&self, scope: &Scope) -> Vec<Action> {
         let mut actions = vec![Action::Abort];
         let crowded = self.plane.closed.len() >= scope.gates_max;
+        let may_leave = !crowded || !scope.previews;
         for &release in scope.releases {
             let promote = |strategy, command| Action::Promote {
                 release,
                 strategy,
                 command,
             };
-            if scope.stages {
+            if scope.stages && may_leave {
                 actions.extend([Action::Stage(release), Action::Unstage(release)]);
             }
+            if scope.experiments && may_leave {
+                actions.push(Action::StartExperiment(release));
+            }
+            let canaries = scope.canaries.iter().copied();
+            actions.extend(canaries.map(|canary| Action::Canary { release, canary }));
             actions.push(promote(Strategy::Overlap, false));
             if !crowded {
                 let commands = scope.commands.iter();
                 actions.extend(commands.map(|command| promote(Strategy::Hold, *command)));
             }
         }
-        if !scope.holds.is_empty() {
+        if scope.experiments && may_leave {
+            actions.extend([true, false].map(|won| Action::CloseExperiment { won }));
+        }
+        if scope.steered {
+            actions.extend([Action::Pause, Action::Advance]);
+        }
+        if scope.steered || !scope.holds.is_empty() {
             actions.push(Action::Resume);
         }
         if !crowded {

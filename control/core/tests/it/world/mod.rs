@@ -1,6 +1,7 @@
 //! A small world around one app: a data plane, a prober, a journal, somebody who gives commands, and time.
 //!
-//! It carries effects out as the real ones would and checks after each step what must hold (FAULTS: I3, I5, I6, I8, I9).
+//! It carries effects out as the real ones would and checks after each step what must hold (FAULTS: I3, I5, I6, I8, I9),
+//! on the live release and on those beside it.
 //! It only knows what can be seen from outside; the machine's own assertions come on top.
 
 mod action;
@@ -11,13 +12,16 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use swap_core::{
-    Answer, App, Cause, Effect, Event, Limits, Methods, Moment, OperationId, Outcome, ProbeId,
-    Release, Saved, Strategy, step,
+    Answer, App, Cause, Effect, Event, Limits, Methods, Moment, OnFail, OperationId, Outcome,
+    Phase, ProbeId, Release, RolloutStage, Saved, Strategy, Verdict, step,
 };
 
-use crate::cast::{hold_methods, holding, overlap, rollback, seconds, unjournalled};
+use crate::cast::{
+    advance, canary, close_experiment, experiment, hold_methods, holding, overlap, pause, rollback,
+    seconds, unjournalled,
+};
 
-pub(crate) use action::{Action, Scope};
+pub(crate) use action::{Action, Canary, Scope};
 pub(crate) use plane::PlaneDoor;
 pub(crate) use promises::Broken;
 
@@ -30,6 +34,8 @@ pub(crate) const LIMITS: Limits = Limits {
     drain: seconds(3),
     drain_held: seconds(2),
     max_wait: seconds(4),
+    previews: false,
+    affinity: Duration::ZERO,
 };
 
 /// A short time.
@@ -49,19 +55,27 @@ pub(crate) struct World {
     pub(crate) probes: BTreeMap<ProbeId, Release>,
     /// Whose COMMAND runs.
     pub(crate) command: Option<OperationId>,
+    /// The smoke tests that run: whose, in which round.
+    pub(crate) smoke: Option<(OperationId, u64)>,
     /// How operations have ended in the last step.
     pub(crate) ended: Vec<(String, Outcome)>,
     /// What is under way, and who served when it began.
     pub(crate) begun: Option<(OperationId, Option<Release>)>,
     operations: u32,
+    limits: Limits,
     mischief: Mischief,
 }
 
 impl World {
     /// An app whose journal tells `saved`, and a machine whose wishes are spoilt by `mischief`.
     pub(crate) fn spoilt(saved: Saved, mischief: Mischief) -> Result<Self, Broken> {
+        Self::within(LIMITS, saved, mischief)
+    }
+
+    /// The same within these limits.
+    pub(crate) fn within(limits: Limits, saved: Saved, mischief: Mischief) -> Result<Self, Broken> {
         let now = Moment::after_origin(seconds(100));
-        let restored = App::restore(saved, LIMITS, now);
+        let restored = App::restore(saved, limits, now);
         let mut world = Self {
             disk: restored.app.saved(),
             app: restored.app.clone(),
@@ -69,12 +83,14 @@ impl World {
             plane: Plane::new(),
             probes: BTreeMap::new(),
             command: None,
+            smoke: None,
             ended: Vec::new(),
             begun: None,
             operations: 0,
+            limits,
             mischief,
         };
-        world.carry_out(restored, &Before::restart(None))?;
+        world.carry_out(restored, &Before::restart(None, None))?;
         Ok(world)
     }
 
@@ -86,6 +102,13 @@ impl World {
             Action::Crash => world.crash()?,
             Action::Unjournalled(action) => world.fail_to_journal(action)?,
             Action::Promote { .. }
+            | Action::Canary { .. }
+            | Action::Pause
+            | Action::Advance
+            | Action::StartExperiment(_)
+            | Action::CloseExperiment { .. }
+            | Action::Judged(_)
+            | Action::SmokeEnds { .. }
             | Action::Stage(_)
             | Action::Unstage(_)
             | Action::Hold(_)
@@ -121,11 +144,44 @@ impl World {
                 let ask = match strategy {
                     Strategy::Overlap => overlap(&id, release),
                     Strategy::Hold => holding(&id, release),
+                    Strategy::Canary => canary(&id, release, Canary::Judged.plan()),
                 };
                 Event::Promote(swap_core::Promote {
                     command: *command,
                     ..ask
                 })
+            }
+            Action::Canary {
+                release,
+                canary: how,
+            } => Event::Promote(canary(&self.next_operation(), release, how.plan())),
+            Action::Pause => pause(),
+            Action::Advance => advance(),
+            Action::StartExperiment(other) => {
+                let live = self.app.live()?.id.to_string();
+                let arms = [("live", live.as_str(), 50), ("other", other, 50)];
+                experiment(&self.next_operation(), &arms)
+            }
+            Action::CloseExperiment { won } => {
+                close_experiment(&self.next_operation(), won.then_some("other"))
+            }
+            Action::Judged(verdict) => {
+                let rollout = self.app.rollout()?;
+                Event::Judged {
+                    operation: rollout.operation.clone(),
+                    round: rollout.going.round,
+                    verdict: *verdict,
+                    why: "figures".to_owned(),
+                }
+            }
+            Action::SmokeEnds { ok } => {
+                let (operation, round) = self.smoke.take()?;
+                let result = if *ok { Ok(()) } else { Err("404".to_owned()) };
+                Event::Smoked {
+                    operation,
+                    round,
+                    result,
+                }
             }
             Action::Stage(release) => crate::cast::stage(&self.next_operation(), release),
             Action::Unstage(release) => crate::cast::unstage(release),
@@ -214,19 +270,21 @@ impl World {
 
     fn crash(&mut self) -> Result<(), Broken> {
         let live = self.disk.live.clone();
+        let split = self.plane.split.clone();
         let unfinished = self.disk.running.clone();
-        let restored = App::restore(self.disk.clone(), LIMITS, self.now);
+        let restored = App::restore(self.disk.clone(), self.limits, self.now);
         self.app = restored.app.clone();
         self.disk = restored.app.saved();
         self.probes.clear();
         self.command = None;
+        self.smoke = None;
         self.begun = unfinished.map(|running| (running.operation, live.clone()));
         self.plane.restart();
         must(
             self.app.live() == live.as_ref(),
             "another release came back",
         )?;
-        self.carry_out(restored, &Before::restart(live))
+        self.carry_out(restored, &Before::restart(live, split))
     }
 
     fn before(&self, event: &Event) -> Before {
@@ -239,10 +297,30 @@ impl World {
         };
         Before {
             live: self.app.live().cloned(),
+            split: self.app.split().cloned(),
+            refuted: self.refuted_by(event),
+            had_canary: self.app.phase() == Phase::Canary,
             swapped: self.app.running().is_some_and(|running| running.swapped),
             passed,
             journal_failed: false,
             restarted: false,
         }
+    }
+    /// The canary that this event rolls back.
+    fn refuted_by(&self, event: &Event) -> Option<OperationId> {
+        let rollout = self.app.rollout()?;
+        let (is_no, about) = match event {
+            Event::Judged { round, verdict, .. } => (*verdict == Verdict::Fail, *round),
+            Event::Smoked { round, result, .. } => (result.is_err(), *round),
+            _ => (false, 0),
+        };
+        let is_judged = match rollout.going.stage {
+            RolloutStage::Smoking => false,
+            RolloutStage::SmokingAll => matches!(event, Event::Smoked { .. }),
+            RolloutStage::Step(_) | RolloutStage::Watching => matches!(event, Event::Judged { .. }),
+        };
+        let rolls_back = rollout.going.plan.on_fail == OnFail::Rollback;
+        let is_meant = is_judged && about == rollout.going.round;
+        (is_no && is_meant && rolls_back).then(|| rollout.operation.clone())
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use swap_core::{Cause, GateId, Generation, Methods, Moment, Release};
+use swap_core::{Cause, GateId, Generation, Methods, Moment, Release, Split};
 
 use super::promises::{Broken, must};
 use crate::cast::seconds;
@@ -16,12 +16,15 @@ const CUT: Duration = seconds(5);
 pub(crate) struct Plane {
     pub(crate) generation: Generation,
     pub(crate) gate: GateId,
+    /// The last gate that was published.
+    pub(super) last: GateId,
     pub(crate) live: Option<Release>,
+    pub(crate) split: Option<Split>,
     pub(crate) door: PlaneDoor,
     /// Requests came back unsent from the release behind this gate; nobody has heard of it yet.
     pub(crate) down: Option<GateId>,
-    /// Gates that were left open; more than the current one is a mistake.
-    pub(super) open: BTreeSet<GateId>,
+    /// Gates that were left open; more than those that are published is a mistake.
+    pub(super) open: BTreeMap<GateId, OpenGate>,
     /// Closed gates that are not known to be empty.
     pub(crate) closed: BTreeMap<GateId, ClosedGate>,
 }
@@ -35,7 +38,15 @@ pub(crate) enum PlaneDoor {
 }
 
 #[derive(Clone, Debug)]
+pub(crate) struct OpenGate {
+    release: Release,
+    /// Whose requests may have entered.
+    entered: Methods,
+}
+
+#[derive(Clone, Debug)]
 pub(crate) struct ClosedGate {
+    release: Release,
     /// Whose requests may still run.
     running: Methods,
     /// Questions that are not answered, oldest first.
@@ -49,10 +60,12 @@ impl Plane {
         Self {
             generation: Generation(0),
             gate: GateId(0),
+            last: GateId(0),
             live: None,
+            split: None,
             door: PlaneDoor::Open,
             down: None,
-            open: BTreeSet::new(),
+            open: BTreeMap::new(),
             closed: BTreeMap::new(),
         }
     }
@@ -63,32 +76,105 @@ impl Plane {
         gate: GateId,
         live: Option<Release>,
     ) -> Result<(), Broken> {
+        self.number(generation)?;
+        if let Some(live) = &live {
+            self.open(gate, live)?;
+        } else {
+            must(gate > self.last, "a gate was opened again")?;
+            self.last = gate;
+        }
+        (self.gate, self.live) = (gate, live);
+        Ok(())
+    }
+
+    pub(super) fn split(
+        &mut self,
+        generation: Generation,
+        split: Option<Split>,
+    ) -> Result<(), Broken> {
+        self.number(generation)?;
+        for beside in split.iter().flat_map(|split| &split.beside) {
+            self.open(beside.gate, &beside.release)?;
+        }
+        self.split = split;
+        Ok(())
+    }
+
+    fn number(&mut self, generation: Generation) -> Result<(), Broken> {
         must(
             generation > self.generation,
             "I8: a generation was used twice",
         )?;
-        must(gate > self.gate, "a gate was opened again")?;
-        if live.is_some() {
-            self.open.insert(gate);
-        }
-        (self.generation, self.gate, self.live) = (generation, gate, live);
+        self.generation = generation;
         Ok(())
+    }
+
+    /// A gate is new, or is published already for this very release, beside the live one.
+    fn open(&mut self, gate: GateId, release: &Release) -> Result<(), Broken> {
+        if let Some(open) = self.open.get(&gate) {
+            let stays = open.release == *release && self.beside().contains(&gate);
+            return must(stays, "a gate was opened again");
+        }
+        must(gate > self.last, "a gate was opened again")?;
+        self.last = gate;
+        let open = OpenGate {
+            release: release.clone(),
+            entered: Methods::NONE,
+        };
+        self.open.insert(gate, open);
+        Ok(())
+    }
+
+    /// Those that a request can find in the table.
+    pub(super) fn published(&self) -> BTreeSet<GateId> {
+        let live = self.live.is_some().then_some(self.gate);
+        self.beside().into_iter().chain(live).collect()
+    }
+
+    fn beside(&self) -> BTreeSet<GateId> {
+        let beside = self.split.iter().flat_map(|split| &split.beside);
+        beside.map(|beside| beside.gate).collect()
+    }
+
+    /// Requests enter wherever they may.
+    pub(super) fn enter(&mut self) {
+        let entering = self.door.lets_in().bits();
+        for gate in self.open.values_mut() {
+            gate.entered = Methods::from_bits(gate.entered.bits() | entering);
+        }
+    }
+
+    /// Whether no request of these classes has entered a gate that is open.
+    pub(super) fn nobody_entered(&self, methods: Methods) -> bool {
+        let mut gates = self.open.values();
+        gates.all(|gate| !gate.entered.meets(methods.classes()))
+    }
+
+    /// Whether no request runs on this release behind a closed gate, but those that were cut.
+    pub(super) fn ended(&self, release: Option<&swap_core::ReleaseId>) -> bool {
+        let of = |gate: &&ClosedGate| Some(&gate.release.id) == release;
+        let mut gates = self.closed.values().filter(of);
+        gates.all(|gate| gate.cut.is_some() || gate.running == Methods::NONE)
     }
 
     pub(super) fn close(&mut self, gate: GateId, methods: Methods) -> Result<(), Broken> {
         must(
-            gate < self.gate,
+            !self.published().contains(&gate),
             "a gate was closed before its table was replaced",
         )?;
-        let was_open = self.open.remove(&gate);
-        if !was_open && !self.closed.contains_key(&gate) {
-            return must(false, "a gate was closed that was never open, or is empty");
+        let open = self.open.remove(&gate);
+        if let Some(OpenGate { release, .. }) = open {
+            let closed = ClosedGate {
+                release,
+                running: Methods::ALL,
+                asked: Vec::new(),
+                cut: None,
+            };
+            self.closed.insert(gate, closed);
         }
-        let closed = self.closed.entry(gate).or_insert(ClosedGate {
-            running: Methods::ALL,
-            asked: Vec::new(),
-            cut: None,
-        });
+        let closed = self.closed.get_mut(&gate).ok_or(Broken(
+            "a gate was closed that was never open, or is empty".to_owned(),
+        ))?;
         if closed.asked.last() != Some(&methods) {
             closed.asked.push(methods);
         }
@@ -124,6 +210,7 @@ impl Plane {
 
     pub(super) fn restart(&mut self) {
         self.open.clear();
+        self.split = None;
         self.closed.clear();
         self.door = PlaneDoor::Open;
         self.down = None;
@@ -137,6 +224,15 @@ impl Plane {
 }
 
 impl PlaneDoor {
+    /// Whose requests enter.
+    fn lets_in(self) -> Methods {
+        match self {
+            Self::Open | Self::Releasing => Methods::ALL,
+            Self::Shut(_, shut) => Methods::from_bits(Methods::ALL.bits() & !shut.bits()),
+            Self::GivenUp => Methods::NONE,
+        }
+    }
+
     /// Whether somebody passes who could notice that the live release is away.
     pub(super) fn lets_some_in(self) -> bool {
         match self {

@@ -1,7 +1,8 @@
 //! What was promised, checked with each effect as it is carried out, and after each step.
 
 use swap_core::{
-    Answer, Cause, Effect, Ending, Methods, OperationId, Outcome, ProbeId, Release, Step,
+    Answer, Cause, Effect, Ending, GateId, Methods, OperationId, Outcome, ProbeId, Release, Split,
+    Step,
 };
 
 use super::{World, plane::PlaneDoor};
@@ -13,6 +14,11 @@ pub(crate) struct Broken(pub(crate) String);
 /// What is remembered of the moment before a step, to judge it by.
 pub(super) struct Before {
     pub(super) live: Option<Release>,
+    pub(super) split: Option<Split>,
+    /// The canary that is rolled back, since somebody has just said no.
+    pub(super) refuted: Option<OperationId>,
+    /// Whether a canary had a share, or gave it back.
+    pub(super) had_canary: bool,
     pub(super) swapped: bool,
     /// The round of probes that has just passed, and whose.
     pub(super) passed: Option<(ProbeId, Release)>,
@@ -21,9 +27,12 @@ pub(super) struct Before {
 }
 
 impl Before {
-    pub(super) fn restart(live: Option<Release>) -> Self {
+    pub(super) fn restart(live: Option<Release>, split: Option<Split>) -> Self {
         Self {
             live,
+            split,
+            refuted: None,
+            had_canary: false,
             swapped: false,
             passed: None,
             journal_failed: false,
@@ -34,8 +43,36 @@ impl Before {
     /// Whether this may be published: it serves already, or has just passed its probe.
     fn allows(&self, live: Option<&Release>) -> bool {
         let passed = self.passed.as_ref().map(|(_, release)| release);
-        self.restarted || live == self.live.as_ref() || live == passed
+        let known = live == self.live.as_ref() || live == passed;
+        self.restarted || known || live.is_some_and(|live| self.beside(live).is_some())
     }
+
+    fn beside(&self, release: &Release) -> Option<GateId> {
+        let mut beside = self.split.iter().flat_map(|split| &split.beside);
+        let found = beside.find(|beside| beside.release == *release);
+        found.map(|beside| beside.gate)
+    }
+
+    /// Whether this gate was one beside the live one's.
+    fn had_beside(&self, gate: GateId) -> bool {
+        let mut beside = self.split.iter().flat_map(|split| &split.beside);
+        beside.any(|beside| beside.gate == gate)
+    }
+}
+
+/// What of a split decides who gets what.
+fn drawn(split: Option<&Split>) -> String {
+    split.map_or(String::new(), |split| {
+        let releases: Vec<_> = split.beside.iter().map(|beside| &beside.release).collect();
+        let Split {
+            key,
+            slices,
+            preview,
+            opt_in,
+            ..
+        } = split;
+        format!("{key} {releases:?} {slices:?} {preview:?} {opt_in}")
+    })
 }
 
 /// Carrying out, and checking each effect as it is carried out.
@@ -63,6 +100,7 @@ impl World {
         if let Some((probe, _)) = &before.passed {
             self.probes.remove(probe);
         }
+        self.plane.enter();
         self.check(before)
     }
 
@@ -83,12 +121,36 @@ impl World {
                 )?;
                 self.plane.publish(*generation, *gate, live.clone())
             }
+            Effect::Split { generation, split } => {
+                let passed = |release: &Release| {
+                    before.allows(Some(release)) || self.app.staged().contains(release)
+                };
+                let mut beside = split.iter().flat_map(|split| &split.beside);
+                must(
+                    beside.all(|beside| passed(&beside.release)),
+                    "a release that has not passed its probe is seen",
+                )?;
+                self.plane.split(*generation, split.clone())
+            }
+            Effect::Smoke {
+                operation,
+                round,
+                release,
+                ..
+            } => {
+                self.smoke = Some((operation.clone(), *round));
+                let mut beside = self.plane.split.iter().flat_map(|split| &split.beside);
+                must(
+                    beside.any(|beside| beside.release == *release),
+                    "smoke tests of a release that is not there",
+                )
+            }
             Effect::Close { gate, methods, .. } => {
                 let shut = self.plane.door.shuts(*methods);
                 let replaced = self.plane.live != before.live;
                 let again = self.plane.closed.contains_key(gate);
                 must(
-                    shut || replaced || again,
+                    shut || replaced || again || before.had_beside(*gate),
                     "a gate was closed while its door was open",
                 )?;
                 self.plane.close(*gate, *methods)
@@ -118,7 +180,7 @@ impl World {
             Effect::RunCommand { operation } => {
                 self.command = Some(operation.clone());
                 must(
-                    self.plane.quiet(Methods::ALL),
+                    self.plane.quiet(Methods::ALL) && self.plane.nobody_entered(Methods::ALL),
                     "the COMMAND runs beside requests on the old release",
                 )
             }
@@ -141,15 +203,30 @@ impl World {
         };
         self.command
             .take_if(|operation| *operation == ending.operation);
+        self.smoke
+            .take_if(|(operation, _)| *operation == ending.operation);
+        self.ended_on_the_canary(ending, before)?;
         let live = self.plane.live.clone();
         match ending.outcome {
             Outcome::Done => self.finish_done(ending, before),
             Outcome::AlreadyLive => must(live == live_at_start, "live changed"),
-            Outcome::Failed | Outcome::Aborted | Outcome::Interrupted => must(
-                before.swapped || live == live_at_start,
-                "I5: it failed, yet another release serves",
-            ),
+            Outcome::Failed | Outcome::Aborted | Outcome::RolledBack | Outcome::Interrupted => {
+                must(
+                    before.swapped || live == live_at_start,
+                    "I5: it failed, yet another release serves",
+                )
+            }
         }
+    }
+
+    /// A canary that has come to nothing may be stopped when its promote returns.
+    fn ended_on_the_canary(&self, ending: &Ending, before: &Before) -> Result<(), Broken> {
+        let is_withdrawn = before.had_canary && ending.outcome != Outcome::Done;
+        let is_known = !before.journal_failed && !before.restarted;
+        must(
+            !(is_withdrawn && is_known) || self.plane.ended(ending.to.as_ref()),
+            "I9: withdrawn, but requests run on the canary",
+        )
     }
 
     fn finish_done(&self, ending: &Ending, before: &Before) -> Result<(), Broken> {
@@ -178,7 +255,7 @@ impl World {
                 let held = self.disk.hold.as_ref().map(|hold| hold.methods);
                 let held = held.ok_or(Broken("done, but a crash would end the hold".to_owned()))?;
                 must(
-                    self.plane.quiet(held),
+                    self.plane.quiet(held) && self.plane.nobody_entered(held),
                     "done, but requests of held methods run",
                 )
             }
@@ -205,7 +282,7 @@ impl World {
             "I5: a crash would change who serves",
         )?;
         must(
-            self.disk.generation == self.plane.generation && self.disk.gate == self.plane.gate,
+            self.disk.generation == self.plane.generation && self.disk.gate == self.plane.last,
             "I8: a number could be used again after a crash",
         )?;
         must(
@@ -216,14 +293,37 @@ impl World {
             self.operation().as_ref() == self.app.running().map(|running| &running.operation),
             "an operation ended without a word, or began without one",
         )?;
-        let gates: Vec<_> = self.plane.open.iter().copied().collect();
         must(
-            gates == [self.plane.gate] || live.is_none(),
+            self.plane.open.keys().eq(&self.plane.published()),
             "a replaced gate is still open",
         )?;
+        self.check_split(before)?;
         self.check_door()?;
         self.check_probes()?;
         self.check_deadline()
+    }
+
+    fn check_split(&self, before: &Before) -> Result<(), Broken> {
+        let split = self.plane.split.as_ref();
+        must(
+            split == self.app.split(),
+            "I3: what is beside it is something else",
+        )?;
+        must(
+            !before.restarted || drawn(split) == drawn(before.split.as_ref()),
+            "after a restart other clients get other releases",
+        )?;
+        let Some(refuted) = before.refuted.as_ref().filter(|_| !before.journal_failed) else {
+            return Ok(());
+        };
+        must(
+            split.is_none_or(|split| split.key != refuted.as_str()),
+            "there was a no, and the canary is still published",
+        )?;
+        must(
+            self.disk.blocked.is_some() && self.app.blocked().is_some(),
+            "there was a no, and promotes are not blocked",
+        )
     }
 
     fn check_door(&self) -> Result<(), Broken> {
@@ -256,7 +356,9 @@ impl World {
             PlaneDoor::Shut(cause, _) => cause != Cause::Empty && self.plane.down.is_none(),
             PlaneDoor::Open | PlaneDoor::GivenUp | PlaneDoor::Releasing => false,
         };
-        let unsteady = waits || self.app.running().is_some();
+        let rollout = self.app.rollout();
+        let is_paused = rollout.is_some_and(|rollout| rollout.going.paused.is_some());
+        let unsteady = waits || (self.app.running().is_some() && !is_paused);
         must(
             !unsteady || self.app.deadline().is_some(),
             "I6: it waits for ever",

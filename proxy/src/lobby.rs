@@ -1,0 +1,174 @@
+//! The lobby: what has begun is ended before more is begun. The system tells of sockets in the order in which something
+//! came, so that with thousands of clients at once an answer would lie behind all of their requests, which would all be
+//! under way by the time it is looked at: each with a connection to the app and memory that no cache has any more. So a worker
+//! begins a few requests, looks what else has happened, and begins the next few, in the order in which they came.
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker, ready};
+
+use tokio::net::TcpStream;
+use tokio::sync::Notify;
+use tokio::task::yield_now;
+
+/// So many requests are begun between two looks at the sockets: fewer than half of what a look brings, since each
+/// answer is an event too.
+const TURN: usize = 20;
+
+/// When more wait than so, memory that a connection leaves alone until its next turn is in no near cache by then.
+const CROWD: usize = 64;
+
+/// One worker's.
+#[derive(Debug, Default)]
+pub(crate) struct Lobby {
+    /// In this turn.
+    begun: Cell<usize>,
+    waiting: RefCell<VecDeque<Waker>>,
+    some: Notify,
+}
+
+impl Lobby {
+    /// Whether many wait.
+    pub(crate) fn is_crowded(&self) -> bool {
+        self.waiting.borrow().len() > CROWD
+    }
+
+    /// Whether a request that has come may be read. If not, the task is woken when it may.
+    fn may_begin(&self, cx: &Context<'_>) -> bool {
+        let begun = self.begun.get();
+        if begun == 0 {
+            self.some.notify_one();
+        }
+        let mut waiting = self.waiting.borrow_mut();
+        let may = begun < TURN && waiting.is_empty();
+        if may {
+            self.begun.set(begun + 1);
+        } else {
+            waiting.push_back(cx.waker().clone());
+        }
+        may
+    }
+
+    /// Calls those who wait. To be run on the worker.
+    pub(crate) async fn keep(&self) {
+        loop {
+            self.some.notified().await;
+            while self.call() {
+                // Until the sockets have been looked at.
+                yield_now().await;
+            }
+        }
+    }
+
+    /// A new turn. Says whether somebody is left.
+    fn call(&self) -> bool {
+        let mut waiting = self.waiting.borrow_mut();
+        let called = waiting.len().min(TURN);
+        waiting.drain(..called).for_each(Waker::wake);
+        self.begun.set(called);
+        called > 0
+    }
+}
+
+/// A client's place there.
+pub(crate) struct Place {
+    lobby: Rc<Lobby>,
+    /// It may read, whenever it looks next.
+    called: bool,
+}
+
+impl Place {
+    /// The first look is free.
+    pub(crate) fn new(lobby: Rc<Lobby>) -> Self {
+        Self {
+            lobby,
+            called: true,
+        }
+    }
+
+    /// Something has come (or the end), and may be read.
+    pub(crate) fn poll_turn(&mut self, socket: &TcpStream, cx: &mut Context<'_>) -> Poll<()> {
+        if std::mem::take(&mut self.called) {
+            return Poll::Ready(());
+        }
+        // An error is the reader's business.
+        let _ = ready!(socket.poll_read_ready(cx));
+        if self.lobby.may_begin(cx) {
+            return Poll::Ready(());
+        }
+        self.called = true;
+        Poll::Pending
+    }
+
+    /// Whether it waits for nothing but its turn.
+    pub(crate) fn waits(&self) -> bool {
+        self.called
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+
+    use tokio::task::{LocalSet, spawn_local};
+
+    use super::*;
+
+    /// Writes its number down when it may begin.
+    async fn client(lobby: Rc<Lobby>, number: usize, begun: Rc<RefCell<Vec<usize>>>) {
+        let mut called = false;
+        poll_fn(|cx| {
+            if called || lobby.may_begin(cx) {
+                return Poll::Ready(());
+            }
+            called = true;
+            Poll::Pending
+        })
+        .await;
+        begun.borrow_mut().push(number);
+    }
+
+    #[tokio::test]
+    async fn who_comes_with_many_begins_in_order_a_few_between_two_looks() {
+        const CLIENTS: usize = TURN + CROWD + 1;
+        let (lobby, begun) = (Rc::new(Lobby::default()), Rc::default());
+        let local = LocalSet::new();
+        local
+            .run_until(async {
+                let clients: Vec<_> = (0..CLIENTS)
+                    .map(|number| spawn_local(client(lobby.clone(), number, Rc::clone(&begun))))
+                    .collect();
+                while lobby.waiting.borrow().len() + begun.borrow().len() < CLIENTS {
+                    yield_now().await;
+                }
+                assert_eq!(begun.borrow().len(), TURN);
+                assert!(lobby.is_crowded());
+                let keeping = lobby.clone();
+                spawn_local(async move { keeping.keep().await });
+                for client in clients {
+                    client.await.unwrap();
+                }
+            })
+            .await;
+        assert!(begun.borrow().iter().copied().eq(0..CLIENTS));
+        assert!(!lobby.is_crowded());
+    }
+
+    #[tokio::test]
+    async fn who_comes_alone_begins_at_once_every_time() {
+        let lobby = Rc::new(Lobby::default());
+        let local = LocalSet::new();
+        local
+            .run_until(async {
+                let keeping = lobby.clone();
+                spawn_local(async move { keeping.keep().await });
+                for _ in 0..3 * TURN {
+                    let may = poll_fn(|cx| Poll::Ready(lobby.may_begin(cx))).await;
+                    assert!(may);
+                    yield_now().await;
+                }
+            })
+            .await;
+    }
+}

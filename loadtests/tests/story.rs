@@ -216,7 +216,9 @@ async fn what_the_readme_tells_of_a_canary_is_what_happens() {
     let mut apps = Vec::new();
     for (release, _, errors) in RELEASES {
         let command = AppCommand::new(release, home.path().join("ledger"));
-        let command = command.executable(PROGRAM).errors(errors);
+        // Beside it, what a busy machine adds is little.
+        let work = Duration::from_millis(10);
+        let command = command.executable(PROGRAM).work(work).errors(errors);
         let mut app = command.start().await.unwrap();
         app.listening(PATIENCE).await.unwrap();
         apps.push(app);

@@ -13,6 +13,10 @@ use crate::{Arm, Look, Rules, Ruling, Test, guard};
 /// Halvings of [0, 1] until a bound is exact to a millionth of a millionth.
 const HALVINGS: usize = 40;
 
+/// Another time has another load, and a release that everybody has has more of it than one that half of them had: so much
+/// longer says nothing.
+const SLACK_US: u64 = 5_000;
+
 /// A control of the past.
 #[derive(Clone, Debug)]
 pub(crate) struct Last(Arm);
@@ -71,13 +75,15 @@ impl Last {
             let low = pace.at_least(&canary.times, need);
             let high = pace.at_most(&self.0.times, need)?;
             let ratio = rules.max_latency_increase;
-            (low as f64 > ratio * high as f64).then(|| {
+            let longest = ratio * high as f64 + SLACK_US as f64;
+            (low as f64 > longest).then(|| {
                 let why = format!(
-                    "canary's {} is at least {}, the last control's was at most {}, more than {} times; compared with another time, outside alpha",
+                    "canary's {} is at least {}, the last control's was at most {}, more than {} times and {}; compared with another time, outside alpha",
                     quantile(*test).0,
                     ms(low),
                     ms(high),
-                    short(ratio)
+                    short(ratio),
+                    ms(SLACK_US)
                 );
                 Ruling::fail(*test, why)
             })

@@ -50,6 +50,17 @@ fn a_canary_that_gets_slow_fails() {
 }
 
 #[test]
+fn a_few_milliseconds_more_at_another_time_say_nothing() {
+    let mut last = arm(2000, 20);
+    last.times = times(2000, 300);
+    let mut busy = look(arm(2000, 20), arm(0, 0));
+    busy.canary.times = times(2000, 4_000);
+    assert_eq!(beyond(&last).rule(&busy).verdict, Verdict::Pass);
+    busy.canary.times = times(2000, 9_000);
+    assert_eq!(beyond(&last).rule(&busy).by, Some(Test::P50));
+}
+
+#[test]
 fn without_any_control_nothing_is_said_against_it() {
     let ruling = beyond(&Arm::default()).rule(&look(arm(3000, 3000), arm(0, 0)));
     assert_eq!(ruling.verdict, Verdict::NotEnoughTraffic);

@@ -1,4 +1,4 @@
-//! `swapctl pause`: a canary keeps its share until somebody says `resume`, `advance` or `abort`.
+//! `swapctl pause`: a canary keeps its share until somebody says `resume`, `advance` or `abort`, or the judge no.
 
 use clap::Args;
 use holdfast_control::client::Nothing;

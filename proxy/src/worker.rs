@@ -18,7 +18,7 @@ use crate::clock;
 use crate::connection;
 use crate::listen::{self, Accepted, Arrived, Front};
 use crate::listeners::Inlet;
-use crate::lobby::Lobby;
+use crate::lobby::{self, Lobby};
 use crate::memory::Memory;
 use crate::stop::Stop;
 use crate::table::{Published, Reader};
@@ -111,6 +111,7 @@ pub(crate) fn runtime() -> Builder {
     // Whoever is woken is late by what the round before took, and by no more.
     runtime.enable_all().on_thread_unpark(|| {
         clock::now();
+        lobby::turn();
     });
     runtime.max_io_events_per_tick(EVENTS_MAX);
     runtime

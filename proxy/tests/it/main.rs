@@ -17,6 +17,7 @@ mod bodies;
 mod client;
 mod conformance;
 mod crashing;
+mod crowd;
 mod daemon;
 mod demo;
 mod differential;

@@ -226,7 +226,12 @@ impl Conn {
     /// cache has what it was built of. Memory of the last one has.
     pub(super) fn rests_at_once(&self) -> bool {
         let is_idle = self.activity.doing().0 == Doing::Idle;
-        is_idle && self.worker.lobby.is_crowded() && self.can_park() && !self.uploads.get()
+        is_idle && self.worker.lobby.is_crowded() && self.can_park() && !self.is_uploading()
+    }
+
+    /// Whether octets of a body may still come, although its request has been answered.
+    pub(super) fn is_uploading(&self) -> bool {
+        self.uploads.get()
     }
 
     /// The socket for hyper, `read` in front of it.

@@ -125,7 +125,7 @@ fn look(conn: &Conn, now: Duration) -> Result<Passed, Duration> {
         Doing::Head => (Passed::Head, since + limits.head),
         Doing::Idle => {
             let idle = conn.front().stop.shorten(limits.idle, IDLE_STOPPING_MAX);
-            if idle > REST_AFTER && conn.can_park() {
+            if idle > REST_AFTER && conn.can_park() && !conn.is_uploading() {
                 (Passed::Rest, since + REST_AFTER)
             } else {
                 (Passed::Idle, since + idle)

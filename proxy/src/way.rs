@@ -1,5 +1,7 @@
 //! The way of a request, told once: policy → route → door → draw → pick → forward.
 
+mod older;
+
 use std::convert::Infallible;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -9,11 +11,10 @@ use bytes::Bytes;
 use holdfast_control::plane::Signal;
 use http::header::InvalidHeaderValue;
 use http::uri::PathAndQuery;
-use http::{HeaderValue, Method, Request, Response, StatusCode, header};
+use http::{HeaderValue, Method, Request, Response, header};
 use hyper::body::Incoming;
 use swap_core::{Cause, GateId};
 use swap_gate::Turn;
-use tokio::time::timeout;
 
 use crate::access_log::{Began, Line};
 use crate::account::Account;
@@ -72,9 +73,6 @@ fn heard(answer: Response<AnswerBody>, without_content: bool) -> Response<Answer
         answer
     }
 }
-
-/// How long the release before may take to say that it has what the live one has not: an answer waits meanwhile.
-const OLDER_MAX: Duration = Duration::from_secs(2);
 
 /// What comes of a step on the way.
 #[expect(
@@ -250,41 +248,6 @@ impl Traveller {
                 self.end(End::Own(Reason::Cut))
             }
             Forwarded::Unreachable(loss) => self.turn_back(lease, loss),
-        }
-    }
-
-    /// A page of the release before asks for a file that only that one has. If it has not got it either, or is gone, the
-    /// live one's answer stands.
-    async fn ask_older(mut self: Box<Self>, lease: Lease, answered: Answered) -> Step {
-        let Some(older) = lease.older(&self.exchange.head.method, clock::lately()) else {
-            return self.end(End::App(answered));
-        };
-        // What follows is no merit and no fault of the one that has answered.
-        self.account.settle();
-        let forward = Forward {
-            conn: &self.conn,
-            lease: older,
-            secure: self.is_secure(),
-            websocket: None,
-        };
-        let asking = forward.run(&mut self.exchange, &mut self.account);
-        match timeout(OLDER_MAX, asking).await {
-            Ok(Forwarded::Answered(found)) if !is_error(found.head.status) => {
-                self.end(End::App(found))
-            }
-            Ok(
-                Forwarded::Answered(_)
-                | Forwarded::NotFound(_)
-                | Forwarded::Unreachable(_)
-                | Forwarded::Lost(_)
-                | Forwarded::Refused(_)
-                | Forwarded::Cut,
-            )
-            | Err(_) => {
-                self.conn.stop_waiting();
-                self.account.answered(&lease, answered.head.status);
-                self.end(End::App(answered))
-            }
         }
     }
 
@@ -464,10 +427,6 @@ impl Traveller {
         let target = head.uri.path_and_query().map_or("/", PathAndQuery::as_str);
         HeaderValue::try_from(format!("https://{}{target}", facts.host))
     }
-}
-
-fn is_error(status: StatusCode) -> bool {
-    status.is_client_error() || status.is_server_error()
 }
 
 /// Our own answer.

@@ -5,19 +5,23 @@ use std::fs;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
 
 use crate::app::App;
 use crate::client::{Client, until, until_within};
 use crate::daemon::Daemon;
 
 /// It reads its log and its configuration first.
-const START: std::time::Duration = std::time::Duration::from_secs(60);
+const START: Duration = Duration::from_secs(60);
+/// Who does not answer within so long is somebody else, or not there yet.
+const ANSWER: Duration = Duration::from_secs(5);
 
 /// Anything is a pass to the judge that is no failure: here the gate decides.
 const LENIENT: &str = "[[listen]]\naddress = \"127.0.0.1:1\"\n\
@@ -36,6 +40,17 @@ fn is_there() -> bool {
         eprintln!("skipped: prometheus is not installed");
     }
     found || none_may_miss
+}
+
+/// What is said at that port of the failing orders, if anything is.
+async fn ask(port: u16) -> Option<String> {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).await.ok()?;
+    let ask = "GET /api/v1/query?query=shop_orders_failed_per_mille HTTP/1.1\r\n\
+        Host: x.test\r\nConnection: close\r\n\r\n";
+    stream.write_all(ask.as_bytes()).await.ok()?;
+    let mut said = String::new();
+    stream.read_to_string(&mut said).await.ok()?;
+    Some(said)
 }
 
 /// A shop that says how many of a thousand orders fail.
@@ -129,23 +144,18 @@ impl Prometheus {
 
     /// Waits until it has seen this, or has ended.
     async fn knows(&mut self, failing: u64) -> bool {
-        let target = "/api/v1/query?query=shop_orders_failed_per_mille";
         let value = format!("\"{failing}\"]");
-        let address = ("127.0.0.1", self.port);
+        let port = self.port;
         let child = RefCell::new(&mut self.child);
         let has_ended = || child.borrow_mut().try_wait().unwrap().is_some();
         let seen = Cell::new(false);
         until_within(START, "it has been scraped", async || {
-            if let Ok(stream) = tokio::net::TcpStream::connect(address).await
-                && !has_ended()
-            {
-                let text = Client::over(stream).get(target).await.text();
-                seen.set(text.contains(&value));
-            }
+            let said = timeout(ANSWER, ask(port)).await.ok().flatten();
+            seen.set(said.is_some_and(|said| said.contains(&value)));
             seen.get() || has_ended()
         })
         .await;
-        seen.get()
+        seen.get() && !has_ended()
     }
 
     fn gate(&self) -> String {

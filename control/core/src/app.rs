@@ -184,7 +184,7 @@ impl App {
             self.work.deadline(),
             self.door.deadline(),
             self.gates.deadline(),
-            self.warm.as_ref().map(|warm| warm.until),
+            self.warm_until(),
         ];
         parts.into_iter().flatten().min()
     }

@@ -6,9 +6,9 @@
 
 use std::time::Duration;
 
-use crate::{Moment, Release, splitting::Wanted, turn::Turn, work::Work};
+use crate::{App, Moment, Release, splitting::Wanted, turn::Turn, work::Work};
 
-/// It is looked at again after so long.
+/// An end that could not be journalled is tried again after so long.
 const AGAIN: Duration = Duration::from_secs(5);
 
 /// The release that served before, while it is kept.
@@ -16,6 +16,14 @@ const AGAIN: Duration = Duration::from_secs(5);
 pub(crate) struct Warm {
     pub(crate) release: Release,
     pub(crate) until: Moment,
+}
+
+impl App {
+    /// Until when the old release is kept. While something is under way it stays, and nobody need look.
+    pub(crate) fn warm_until(&self) -> Option<Moment> {
+        let warm = self.warm.as_ref()?;
+        matches!(self.work, Work::Idle).then_some(warm.until)
+    }
 }
 
 impl Turn {
@@ -37,17 +45,10 @@ impl Turn {
         }
     }
 
-    /// It has been kept for long enough. What is published follows when nothing is under way.
+    /// It has been kept for long enough. What is published follows.
     pub(crate) fn warm_late(&mut self) {
-        let now = self.now;
-        let is_idle = matches!(self.app.work, Work::Idle);
-        let Some(warm) = self.app.warm.as_mut().filter(|warm| warm.until <= now) else {
-            return;
-        };
-        if is_idle {
+        if self.app.warm_until().is_some_and(|until| until <= self.now) {
             self.app.warm = None;
-        } else {
-            warm.until = now + AGAIN;
         }
     }
 

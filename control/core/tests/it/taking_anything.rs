@@ -207,14 +207,21 @@ fn of_what_runs(event: Event, app: &App) -> Event {
     }
 }
 
-/// Who gets what, whatever the gates' and the rounds' numbers are.
+/// Who gets what, whatever the gates' and the rounds' numbers are; without a release that is only kept warm, which does
+/// not outlive the process.
 fn drawn(app: &App) -> impl PartialEq + std::fmt::Debug + use<> {
-    app.split().map(|split| {
-        let releases: Vec<_> = split
-            .beside
-            .iter()
-            .map(|beside| beside.release.clone())
-            .collect();
+    let split = app.split()?;
+    let is_asked_for = |index: usize| {
+        let mut named = split.slices.iter().map(|slice| slice.beside);
+        split.preview == Some(index) || named.any(|beside| beside == Some(index))
+    };
+    let is_only_warm = |index: usize| split.fallback == Some(index) && !is_asked_for(index);
+    let releases: Vec<_> = (split.beside.iter().enumerate())
+        .filter(|(index, _)| !is_only_warm(*index))
+        .map(|(_, beside)| beside.release.clone())
+        .collect();
+    let is_nothing_else = releases.is_empty() && split.slices.is_empty();
+    (!is_nothing_else).then(|| {
         (
             split.key.clone(),
             releases,

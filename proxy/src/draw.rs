@@ -104,7 +104,7 @@ impl Who {
     pub(crate) fn cookie(self, secure: bool) -> Option<HeaderValue> {
         match self {
             Self::Unit { id, is_new: true } => {
-                cookies::give(CLIENT, &format!("{id:0HEX_DIGITS$x}"), secure)
+                cookies::give(CLIENT, format_args!("{id:0HEX_DIGITS$x}"), secure)
             }
             Self::Unknown | Self::Member | Self::Stranger | Self::Unit { .. } => None,
         }

@@ -33,6 +33,8 @@ pub(super) struct Plan {
     pub(super) certificate: PathBuf,
     /// Hosts that requests are spread over.
     pub(super) hosts: usize,
+    /// Clients with a cookie that requests are spread over. 0: nobody has one.
+    pub(super) clients: usize,
     /// Requests a second. None: closed loop.
     pub(super) rate: Option<f64>,
     /// So long it lasts before anything is counted, and until each connection was answered once.
@@ -123,8 +125,26 @@ impl Ask {
     }
 }
 
+impl Plan {
+    /// All requests that are drawn from.
+    fn requests(&self) -> Vec<Vec<u8>> {
+        let request = |host: String, cookie: &str| request(self.ask, &host, self.manner, cookie);
+        let client = |number| {
+            // Spread as drawn numbers are.
+            let id = fastrand::Rng::with_seed(number).u64(..);
+            request(host(0), &format!("{COOKIE}; holdfast_client={id:016x}"))
+        };
+        match self.clients {
+            0 => (0..self.hosts)
+                .map(|number| request(host(number), COOKIE))
+                .collect(),
+            clients => (0..clients as u64).map(client).collect(),
+        }
+    }
+}
+
 /// The octets of a request to `host`: 13 fields, and two more with a body.
-fn request(ask: Ask, host: &str, manner: Manner) -> Vec<u8> {
+fn request(ask: Ask, host: &str, manner: Manner, cookie: &str) -> Vec<u8> {
     let (method, target) = match ask {
         Ask::Get(_) => ("GET", ask.target()),
         Ask::Post(_) => ("POST", ask.target()),
@@ -134,7 +154,7 @@ fn request(ask: Ask, host: &str, manner: Manner) -> Vec<u8> {
         head.push_str(&format!("{name}: {value}\r\n"));
     }
     head.push_str(&format!(
-        "cookie: {COOKIE}\r\nreferer: http://{host}/index.html\r\n"
+        "cookie: {cookie}\r\nreferer: http://{host}/index.html\r\n"
     ));
     match manner {
         Manner::Fresh | Manner::TlsFull | Manner::TlsResumed => {
@@ -162,7 +182,7 @@ mod tests {
 
     #[test]
     fn a_small_get_has_thirteen_fields() {
-        let request = request(Ask::Get(128), "h0.compare.test", Manner::Kept);
+        let request = request(Ask::Get(128), "h0.compare.test", Manner::Kept, COOKIE);
         let text = String::from_utf8(request).unwrap();
         assert!(text.starts_with("GET /bytes/128 HTTP/1.1\r\n") && text.ends_with("\r\n\r\n"));
         assert_eq!(text.matches(": ").count(), 13);

@@ -36,7 +36,7 @@ pub(super) enum Peer {
     Holdfast,
     /// The same with the access log on, to a file
     HoldfastLog,
-    /// The same with half of the clients on a canary, each of them new, and judged. Only where it is named
+    /// The same with half of the clients on a canary, and judged; in `small` each request is of a new one. Only where it is named
     HoldfastCanary,
     Haproxy,
     Nginx,

@@ -230,6 +230,7 @@ impl Trial<'_> {
             certificate: self.certificate.certificate.clone(),
             connections: workload.connections(),
             hosts: workload.setting().hosts,
+            clients: workload.clients(),
             rate,
             warm_ms: millis(self.options.warm),
             window_ms: millis(self.options.window),

@@ -13,6 +13,8 @@ const SMALL: usize = 128;
 pub(super) enum Workload {
     /// Small GETs with 13 fields, 64 connections
     Small,
+    /// The same from 64 clients, each known by the cookie that Holdfast gives: what a canary costs
+    Clients,
     /// Answers of 1 MiB, 16 connections
     Download,
     /// Uploads of 1 MiB, 16 connections
@@ -128,6 +130,14 @@ impl Workload {
             Self::TlsResumed => Manner::TlsResumed,
             Self::Http2ToHttp1 | Self::Http2ToHttp2 => Manner::Http2,
             _ => Manner::Kept,
+        }
+    }
+
+    /// How many clients are known by a cookie. 0: nobody is.
+    pub(super) fn clients(self) -> usize {
+        match self {
+            Self::Clients => 64,
+            _ => 0,
         }
     }
 

@@ -26,7 +26,8 @@ pub(super) fn run(plan: &Plan) -> io::Result<Outcome> {
     let mut events = Events::new();
     while load.connections.len() < plan.connections {
         for place in load.connections.len()..plan.connections.min(load.connections.len() + RAMP) {
-            load.connections.push(Connection::new(place % plan.hosts));
+            load.connections
+                .push(Connection::new(place % load.requests.len()));
             load.open(place)?;
             load.start(place, Instant::now());
         }
@@ -59,7 +60,7 @@ pub(super) fn run(plan: &Plan) -> io::Result<Outcome> {
 struct Load<'p> {
     plan: &'p Plan,
     poller: Poller,
-    /// One for each host.
+    /// One for each host, or client.
     requests: Vec<Vec<u8>>,
     frame: Vec<u8>,
     connections: Vec<Connection>,
@@ -115,11 +116,10 @@ enum Turn {
 
 impl<'p> Load<'p> {
     fn new(plan: &'p Plan) -> io::Result<Self> {
-        let request = |host| super::request(plan.ask, &super::host(host), plan.manner);
         Ok(Self {
             plan,
             poller: Poller::new()?,
-            requests: (0..plan.hosts).map(request).collect(),
+            requests: plan.requests(),
             frame: websocket::frame(),
             connections: Vec::new(),
             idle: VecDeque::new(),
@@ -217,7 +217,7 @@ impl<'p> Load<'p> {
         connection.doing = Doing::Asks(due);
         connection.written = 0;
         // Drawn, not in turn: neighbours have the same app, and it would get bursts.
-        connection.request = self.random.usize(..self.plan.hosts);
+        connection.request = self.random.usize(..self.requests.len());
         self.go_on(place, false);
     }
 

@@ -17,6 +17,7 @@ use tokio_rustls::client::TlsStream;
 use super::super::wire::{Reader, Side};
 use super::paced::{self, Client};
 use super::{Manner, Outcome, Plan};
+use crate::browser::COOKIE;
 
 pub(super) fn run(plan: &Plan) -> io::Result<Outcome> {
     let handshakes = match plan.manner {
@@ -32,7 +33,7 @@ pub(super) fn run(plan: &Plan) -> io::Result<Outcome> {
             // A ticket serves once, so each client keeps its own.
             connector: connector(plan, handshakes)?,
             name: ServerName::try_from(host.clone()).map_err(io::Error::other)?,
-            request: super::request(plan.ask, &host, plan.manner),
+            request: super::request(plan.ask, &host, plan.manner, COOKIE),
             handshakes,
             connected: false,
             stream: None,

@@ -39,6 +39,9 @@ pub(super) struct Seen {
     pub(super) promote_ms: Vec<f64>,
     /// The same, as its receipt has it.
     pub(super) within_ms: Vec<f64>,
+    /// Of that, until the new release was ready, and until the old one had drained.
+    pub(super) boot_ms: Vec<f64>,
+    pub(super) drain_ms: Vec<f64>,
     /// From each publish to the first request on the new release.
     pub(super) first_ms: Vec<f64>,
     /// Until the daemon was there.
@@ -93,6 +96,8 @@ pub(super) async fn climb(
     let mut seen = Seen {
         promote_ms: Vec::new(),
         within_ms: Vec::new(),
+        boot_ms: Vec::new(),
+        drain_ms: Vec::new(),
         first_ms: Vec::new(),
         started,
         kib_each_app: rested.resident_kib as f64 / rung.apps as f64,
@@ -112,7 +117,10 @@ pub(super) async fn climb(
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
         let ended = swapctl.call(&arguments).await?.expect_done()?;
         seen.promote_ms.push(ended.took.as_secs_f64() * 1e3);
-        seen.within_ms.push(ended.receipt()?.took_ms as f64);
+        let receipt = ended.receipt()?;
+        seen.within_ms.push(receipt.took_ms as f64);
+        seen.boot_ms.extend(receipt.boot_ms.map(|ms| ms as f64));
+        seen.drain_ms.extend(receipt.drain_ms.map(|ms| ms as f64));
         sleep(PAUSE).await;
     }
     let told = swapctl.call(&["events"]).await?.expect_done()?;

@@ -38,14 +38,19 @@ impl Ending {
         plane.signaller.send(empty);
     }
 
-    /// Nothing runs any more, so every connection is idle, in some worker's pool.
+    /// Nothing runs any more, so every connection is idle, in some worker's pool. All workers are told before any is waited
+    /// for: one that is busy keeps the others from nothing.
     async fn close_connections(&self, mail: &[mpsc::Sender<Mail>]) {
         self.live.links.close();
+        let mut retiring = Vec::with_capacity(mail.len());
         for worker in mail {
             let (done, retired) = oneshot::channel();
             if worker.send(Mail::Retire(self.live.uid, done)).await.is_ok() {
-                let _ = retired.await;
+                retiring.push(retired);
             }
+        }
+        for retired in retiring {
+            let _ = retired.await;
         }
         self.live.links.empty(Classes::ALL).await;
     }

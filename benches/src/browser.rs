@@ -49,6 +49,16 @@ pub fn head() -> Parts {
     request.body(()).expect("a sound request").into_parts().0
 }
 
+/// What it asks in HTTP/2, where the target names the host.
+#[expect(clippy::expect_used, reason = "every part of it is written above")]
+pub(crate) fn http2() -> Request<()> {
+    let mut request = Request::from_parts(head(), ());
+    request.headers_mut().remove("host");
+    let target = format!("http://{HOST}{TARGET}");
+    *request.uri_mut() = target.parse().expect("a sound target");
+    request
+}
+
 /// Its octets; the connection is kept unless it `closes`.
 pub fn octets(closes: bool) -> Vec<u8> {
     let mut text = format!("GET {TARGET} HTTP/1.1\r\n");

@@ -13,6 +13,7 @@ mod cli;
 mod conditions;
 mod count;
 mod daemon;
+mod http2;
 mod origin;
 mod verdict;
 

@@ -10,9 +10,10 @@ use clap::ValueEnum;
 use swap_core::{Moment, step};
 use swap_gate::{Bounds, Class, Gate, Queue, Rate};
 
+use super::ALONE;
 use super::callgrind::Callgrind;
 use super::cli::Cli;
-use super::{ALONE, daemon};
+use super::daemon::{Asked, Manner};
 use crate::promote;
 use crate::trouble::{Trouble, While as _};
 
@@ -25,6 +26,8 @@ pub enum Count {
     Logged,
     /// A small GET on a connection of its own
     Fresh,
+    /// A small GET in HTTP/2, one of 32 streams, passed on in HTTP/1.1
+    H2,
     /// An open door, and into the gate and out of it
     Gate,
     /// The three events of a promote, decided
@@ -40,7 +43,7 @@ impl Count {
     /// What one of it is.
     pub(super) fn about(self) -> &'static str {
         match self {
-            Self::Kept | Self::Logged | Self::Fresh => "a request",
+            Self::Kept | Self::Logged | Self::Fresh | Self::H2 => "a request",
             Self::Gate => "a request, of those above",
             Self::Step => "a promote",
         }
@@ -52,6 +55,8 @@ impl Count {
         match self {
             Self::Kept | Self::Logged => [500, 8_500],
             Self::Fresh => [200, 3_200],
+            // Whole rounds of all streams, also of a twentieth.
+            Self::H2 => [640, 8_320],
             Self::Gate => [1_000, 101_000],
             Self::Step => [100, 1_100],
         }
@@ -72,17 +77,19 @@ impl Count {
 
     /// All instructions of a process that does it so often.
     fn all_of(self, times: u32, callgrind: &Callgrind, cli: &Cli) -> Result<u64, Trouble> {
-        let [logs, closes] = [self == Self::Logged, self == Self::Fresh];
+        let of_daemon = |manner| {
+            let asked = Asked {
+                name: format!("{self}-{times}"),
+                times,
+                logs: self == Self::Logged,
+                manner,
+            };
+            asked.count(callgrind, cli.holdfast.as_deref())
+        };
         match self {
-            Self::Kept | Self::Logged | Self::Fresh => {
-                let asked = daemon::Asked {
-                    name: format!("{self}-{times}"),
-                    times,
-                    logs,
-                    closes,
-                };
-                asked.count(callgrind, cli.holdfast.as_deref())
-            }
+            Self::Kept | Self::Logged => of_daemon(Manner::Kept),
+            Self::Fresh => of_daemon(Manner::Fresh),
+            Self::H2 => of_daemon(Manner::Http2),
             Self::Gate | Self::Step => {
                 let own = std::env::current_exe().while_doing("finding this program")?;
                 let mut command = Command::new(own);
@@ -96,7 +103,7 @@ impl Count {
     /// Does it so often, with nothing around. What needs a daemon is not done here.
     pub(super) fn work(self, times: u32) {
         match self {
-            Self::Kept | Self::Logged | Self::Fresh => {}
+            Self::Kept | Self::Logged | Self::Fresh | Self::H2 => {}
             Self::Gate => gate(times),
             Self::Step => steps(times),
         }

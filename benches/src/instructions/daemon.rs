@@ -1,4 +1,4 @@
-//! The whole daemon under callgrind, and the client that asks it, one request after the other.
+//! The whole daemon under callgrind, and the clients that ask it, one request after the other.
 
 use std::fs;
 use std::io::{self, Read as _, Write as _};
@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::callgrind::{Callgrind, Counted};
-use super::{HOLDFAST, origin};
+use super::{HOLDFAST, http2, origin};
 use crate::browser;
 use crate::trouble::{Trouble, While as _};
 
@@ -30,8 +30,18 @@ pub(super) struct Asked {
     pub(super) times: u32,
     /// The access log is on.
     pub(super) logs: bool,
-    /// Each request has a connection of its own.
-    pub(super) closes: bool,
+    pub(super) manner: Manner,
+}
+
+/// How it is asked.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Manner {
+    /// All on one connection.
+    Kept,
+    /// Each on a connection of its own.
+    Fresh,
+    /// On streams of one connection.
+    Http2,
 }
 
 impl Asked {
@@ -85,18 +95,18 @@ impl Asked {
     }
 
     fn ask(&self, daemon: SocketAddr) -> io::Result<()> {
-        let request = browser::octets(self.closes);
-        if self.closes {
-            for _ in 0..self.times {
-                exchange(&mut connect(daemon)?, &request)?;
+        match self.manner {
+            Manner::Kept => {
+                let mut stream = connect(daemon)?;
+                let request = browser::octets(false);
+                (0..self.times).try_for_each(|_| exchange(&mut stream, &request))
             }
-            return Ok(());
+            Manner::Fresh => {
+                let request = browser::octets(true);
+                (0..self.times).try_for_each(|_| exchange(&mut connect(daemon)?, &request))
+            }
+            Manner::Http2 => http2::ask(connect(daemon)?, self.times, ANSWER_MAX),
         }
-        let mut stream = connect(daemon)?;
-        for _ in 0..self.times {
-            exchange(&mut stream, &request)?;
-        }
-        Ok(())
     }
 }
 

@@ -47,15 +47,21 @@ pub(super) fn settle(head: &mut Parts, limits: &Limits) -> Result<String, Refuse
         (None, None) => host_name(one_host),
         (Some("http" | "https"), Some(authority)) => {
             // RFC 9112, 3.2.2: the target's authority replaces what Host says.
-            let Ok(value) = HeaderValue::from_str(authority.as_str()) else {
+            let other = one_host.is_none_or(|host| host != authority.as_str());
+            let Ok(value) = other
+                .then(|| HeaderValue::from_str(authority.as_str()))
+                .transpose()
+            else {
                 return refuse(
                     StatusCode::BAD_REQUEST,
                     "the target's authority is not valid",
                 );
             };
-            let name = host_name(Some(&value))?;
+            let name = host_name(value.as_ref().or(one_host))?;
             let target = written_out(head.uri.path_and_query());
-            head.headers.insert(header::HOST, value);
+            if let Some(value) = value {
+                head.headers.insert(header::HOST, value);
+            }
             head.uri = Uri::from(target);
             Ok(name)
         }

@@ -6,6 +6,7 @@
 mod turns;
 
 use std::cell::{Cell, RefCell};
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::rc::{Rc, Weak};
 use std::time::Duration;
@@ -19,6 +20,7 @@ use hyper::service::service_fn;
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio::sync::Notify;
 
 use crate::clock;
 use crate::connection::Conn;
@@ -49,6 +51,9 @@ pub(crate) struct Streams {
     /// When the last one ended.
     since: Cell<Duration>,
     all: RefCell<Vec<Weak<Conn>>>,
+    /// When the next look is whether an answer is overdue. One timer for all: each is over before it is late, almost always.
+    look: Cell<Option<Duration>>,
+    sooner: Notify,
 }
 
 /// One of them. Its drop says that it has ended.
@@ -73,6 +78,8 @@ impl Streams {
             running: Cell::new(0),
             since: Cell::new(clock::now()),
             all: RefCell::default(),
+            look: Cell::new(None),
+            sooner: Notify::new(),
         })
     }
 
@@ -91,6 +98,37 @@ impl Streams {
         }
         all.push(Rc::downgrade(&stream));
         stream
+    }
+
+    /// Does `what`, and tells each stream whose answer is overdue meanwhile.
+    async fn in_time<T>(&self, what: impl Future<Output = T>) -> T {
+        tokio::select! {
+            biased;
+            done = what => done,
+            never = self.keep_time() => match never {},
+        }
+    }
+
+    async fn keep_time(&self) -> Infallible {
+        loop {
+            let Some(at) = self.look.get() else {
+                self.sooner.notified().await;
+                continue;
+            };
+            tokio::select! {
+                biased;
+                () = self.sooner.notified() => {}
+                () = tokio::time::sleep_until(clock::instant(at)) => self.look(clock::now()),
+            }
+        }
+    }
+
+    fn look(&self, now: Duration) {
+        let streams = self.all.borrow();
+        let next = streams
+            .iter()
+            .filter_map(|stream| stream.upgrade()?.look(now));
+        self.look.set(next.min());
     }
 
     /// Resolves when the connection is to be given up.
@@ -117,6 +155,15 @@ impl Streams {
 }
 
 impl Running {
+    /// Something of this stream is overdue then.
+    pub(crate) fn expect(&self, at: Duration) {
+        let Streams { look, sooner, .. } = &*self.streams;
+        if look.get().is_none_or(|look| at < look) {
+            look.set(Some(at));
+            sooner.notify_one();
+        }
+    }
+
     /// Copies octets as soon as the answer has opened the stream for them. `conn` is this stream's.
     pub(crate) fn begin_tunnel(&self, tunnel: Tunnel, conn: Rc<Conn>) {
         let Some(upgrade) = self.upgrade.take() else {
@@ -137,7 +184,7 @@ impl Drop for Running {
     fn drop(&mut self) {
         let Streams { running, since, .. } = &*self.streams;
         running.set(running.get() - 1);
-        since.set(clock::now());
+        since.set(clock::lately());
     }
 }
 
@@ -172,19 +219,23 @@ where
             over = streams.over(&limits) => over,
         }
     };
-    let ended = tokio::select! {
-        biased;
-        ended = serving.as_mut() => ended,
-        over = over => match over {
-            Over::Untaken => return tracing::debug!(%client, "an answer is not taken"),
-            Over::Idle => {
-                serving.as_mut().graceful_shutdown();
-                serving.await
-            }
-        },
+    let served = async {
+        tokio::select! {
+            biased;
+            ended = serving.as_mut() => Some(ended),
+            over = over => match over {
+                Over::Untaken => None,
+                Over::Idle => {
+                    serving.as_mut().graceful_shutdown();
+                    Some(serving.await)
+                }
+            },
+        }
     };
-    if let Err(error) = ended {
-        tracing::debug!(%client, %error, "connection ended");
+    match streams.in_time(served).await {
+        Some(Ok(())) => {}
+        Some(Err(error)) => tracing::debug!(%client, %error, "connection ended"),
+        None => tracing::debug!(%client, "an answer is not taken"),
     }
 }
 

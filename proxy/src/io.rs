@@ -138,10 +138,10 @@ pub(crate) struct Activity {
 }
 
 impl Activity {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(since: Duration) -> Self {
         Self {
             doing: Cell::new(Doing::Idle),
-            since: Cell::new(clock::now()),
+            since: Cell::new(since),
             unflushed: Cell::new(false),
             stuck: Cell::new(None),
             ended: Cell::new(false),

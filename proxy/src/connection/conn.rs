@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -36,6 +36,8 @@ pub(crate) struct Conn {
     pub(super) due: Cell<Option<Due>>,
     pub(super) errand: RefCell<Errand>,
     pub(super) overdue: Cell<bool>,
+    /// Of the task that waits for the answer. Only of a stream: for HTTP/1 it is the connection's own.
+    waiter: Cell<Option<Waker>>,
     /// The client sends nothing more.
     silent: Cell<bool>,
     upload_broke: Cell<bool>,
@@ -108,14 +110,19 @@ impl Parked {
 
 impl Conn {
     pub(super) fn new(worker: Rc<Worker>, front: Arc<Front>, peer: Rc<Peer>) -> Self {
+        Self::begun(clock::now(), worker, front, peer)
+    }
+
+    fn begun(since: Duration, worker: Rc<Worker>, front: Arc<Front>, peer: Rc<Peer>) -> Self {
         Self {
             worker,
             front,
             peer,
-            activity: Rc::new(Activity::new()),
+            activity: Rc::new(Activity::new(since)),
             socket: RefCell::default(),
             due: Cell::new(None),
             overdue: Cell::new(false),
+            waiter: Cell::new(None),
             silent: Cell::new(false),
             upload_broke: Cell::new(false),
             uploads: Cell::new(false),
@@ -128,9 +135,10 @@ impl Conn {
 
     /// For one request of many on the connection `of`.
     pub(crate) fn of_stream(of: &Self, stream: http2::Running) -> Self {
+        let (worker, front, peer) = (of.worker.clone(), of.front.clone(), of.peer.clone());
         Self {
             stream: Some(stream),
-            ..Self::new(of.worker.clone(), of.front.clone(), of.peer.clone())
+            ..Self::begun(clock::lately(), worker, front, peer)
         }
     }
 
@@ -187,25 +195,33 @@ impl Conn {
 
     /// The head of the app's answer must come within `allowed`, counted from the last octet of the upload.
     pub(crate) fn await_answer(&self, allowed: Duration) {
-        self.due.set(Some(Due {
+        self.overdue.set(false);
+        self.expect(Due {
             at: clock::lately() + allowed,
             allowed,
-        }));
-        self.overdue.set(false);
+        });
+    }
+
+    fn expect(&self, due: Due) {
+        self.due.set(Some(due));
+        if let Some(stream) = &self.stream {
+            stream.expect(due.at);
+        }
     }
 
     pub(crate) fn stop_waiting(&self) {
         self.due.set(None);
+        self.waiter.take();
     }
 
     /// An octet of the upload has come, or its end: the app has its time from now on.
     pub(crate) fn upload_moved(&self) {
         self.waits_for_client.set(false);
         if let Some(Due { allowed, .. }) = self.due.get() {
-            self.due.set(Some(Due {
+            self.expect(Due {
                 at: clock::now() + allowed,
                 allowed,
-            }));
+            });
         }
     }
 
@@ -213,7 +229,7 @@ impl Conn {
     pub(crate) fn upload_waits(&self, until: Duration) {
         self.waits_for_client.set(true);
         if let Some(due) = self.due.get() {
-            self.due.set(Some(Due { at: until, ..due }));
+            self.expect(Due { at: until, ..due });
         }
     }
 
@@ -266,22 +282,39 @@ impl Conn {
         self.upload_broke.get()
     }
 
-    /// Resolves when the answer is overdue. For HTTP/1 the connection step keeps the time and polls us then.
+    /// Resolves when the answer is overdue. The connection keeps the time: for HTTP/1 its step polls us then, of a stream
+    /// it wakes the task.
     pub(crate) async fn overdue(&self) {
-        while let (Some(Due { at, .. }), false) = (self.due.get(), self.is_http1()) {
-            if at <= clock::now() {
-                return;
-            }
-            tokio::time::sleep_until(clock::instant(at)).await;
-        }
-        poll_fn(|_| {
+        poll_fn(|cx| {
             if self.overdue.get() {
-                Poll::Ready(())
-            } else {
-                Poll::Pending
+                return Poll::Ready(());
             }
+            if !self.is_http1() {
+                self.wait_with(cx);
+            }
+            Poll::Pending
         })
         .await;
+    }
+
+    fn wait_with(&self, cx: &Context<'_>) {
+        let known = self.waiter.take();
+        let known = known.filter(|known| known.will_wake(cx.waker()));
+        let waiter = known.unwrap_or_else(|| cx.waker().clone());
+        self.waiter.set(Some(waiter));
+    }
+
+    /// When the answer is overdue, if one is waited for. If that is by `now`, it is told.
+    pub(crate) fn look(&self, now: Duration) -> Option<Duration> {
+        let Due { at, .. } = self.due.get().filter(|_| !self.overdue.get())?;
+        if now < at {
+            return Some(at);
+        }
+        self.overdue.set(true);
+        if let Some(waiter) = self.waiter.take() {
+            waiter.wake();
+        }
+        None
     }
 
     /// Asks the connection step to take hyper's connection apart and wait.

@@ -239,6 +239,46 @@ async fn a_stream_whose_app_does_not_answer_gets_504_and_the_others_go_on() {
 }
 
 #[tokio::test]
+async fn a_stream_that_is_due_before_others_is_answered_before_them() {
+    let app = App::start("a").await;
+    let release = format!(
+        "release = {{ id = \"v1\", instances = [\"{}\"] }}",
+        app.address
+    );
+    let config = format!(
+        "[[listen]]\naddress = \"127.0.0.1:1\"\n\
+         [app.patient]\n{release}\ntimeouts.response = \"60s\"\n\
+         [app.hasty]\n{release}\ntimeouts.response = \"1s\"\npaths = [\"/slow/29000\"]\n"
+    );
+    let daemon = Daemon::start(&[], &config).await;
+    let sender = connect(&daemon).await;
+    let patient = sender.clone();
+    let patient =
+        tokio::spawn(async move { ask(&patient, request("GET", "/slow/30000", b"")).await });
+    crate::client::until("it is at the app", async || app.targets().len() == 1).await;
+    for _ in 0..2 {
+        let hasty = ask(&sender, request("GET", "/slow/29000", b"")).await;
+        assert_eq!(hasty.unwrap().status, 504);
+    }
+    assert!(!patient.is_finished());
+}
+
+#[tokio::test]
+async fn a_stream_whose_app_does_not_answer_holds_no_daemon_up_that_stops() {
+    let app = App::start("a").await;
+    let config =
+        "[[listen]]\naddress = \"127.0.0.1:1\"\n[app.default.timeouts]\nresponse = \"2s\"\n";
+    let mut daemon = Daemon::start(&[&format!("--upstream={}", app.address)], config).await;
+    let sender = connect(&daemon).await;
+    let asking =
+        tokio::spawn(async move { ask(&sender, request("GET", "/slow/30000", b"")).await });
+    crate::client::until("it is at the app", async || app.targets().len() == 1).await;
+    daemon.terminate();
+    assert_eq!(asking.await.unwrap().unwrap().status, 504);
+    assert!(daemon.ended().await.success());
+}
+
+#[tokio::test]
 async fn a_running_stream_ends_before_the_daemon_does() {
     let app = App::start("a").await;
     let mut daemon = Daemon::with(&app).await;

@@ -74,25 +74,45 @@ pub(crate) fn check(head: &mut Parts, has_body: bool, limits: &Limits) -> Result
         check_framing(head)?;
     }
     let host = target::settle(head, limits)?;
-    let connection = seen.hop_by_hop.has(HopByHop::CONNECTION);
-    let says = |word| connection && lists(&head.headers, header::CONNECTION, word);
-    let close = says("close");
-    let keep_alive = head.version == Version::HTTP_10 && says("keep-alive");
-    let websocket = connect || (says("upgrade") && wants_websocket(head) && !has_body);
+    let options = Options::of(&head.headers, seen.hop_by_hop);
+    let keep_alive = head.version == Version::HTTP_10 && options.keep_alive;
+    let websocket = connect || (options.upgrade && wants_websocket(head) && !has_body);
     let te = seen.hop_by_hop.has(HopByHop::TE);
-    let trailers = te && lists(&head.headers, header::TE, "trailers");
+    let trailers = te && lists(&head.headers, header::TE, b"trailers");
     strip(&mut head.headers, seen.hop_by_hop);
     if websocket {
         offer_websocket(&mut head.headers);
     }
     Ok(Facts {
         host: host.into(),
-        close,
+        close: options.close,
         keep_alive,
         websocket,
         connect,
         trailers,
     })
+}
+
+/// What a client says of its connection (RFC 9110, 7.6.1), as far as we act on it.
+#[derive(Clone, Copy, Default)]
+struct Options {
+    close: bool,
+    keep_alive: bool,
+    upgrade: bool,
+}
+
+impl Options {
+    fn of(fields: &HeaderMap, seen: HopByHop) -> Self {
+        let mut options = Self::default();
+        if seen.has(HopByHop::CONNECTION) {
+            for option in members(fields, header::CONNECTION) {
+                options.close |= option.eq_ignore_ascii_case(b"close");
+                options.keep_alive |= option.eq_ignore_ascii_case(b"keep-alive");
+                options.upgrade |= option.eq_ignore_ascii_case(b"upgrade");
+            }
+        }
+        options
+    }
 }
 
 /// Which fields are there that have a meaning for us: one look at each that is there, instead of one for each that could
@@ -127,8 +147,10 @@ pub(crate) fn strip_hop_by_hop(fields: &mut HeaderMap) {
 
 fn strip(fields: &mut HeaderMap, seen: HopByHop) {
     if seen.has(HopByHop::CONNECTION) {
+        // Most say nothing else, which names no field (RFC 9110, 18.4).
         let named: Vec<HeaderName> = members(fields, header::CONNECTION)
-            .filter_map(|name| HeaderName::from_bytes(name.as_bytes()).ok())
+            .filter(|name| !name.eq_ignore_ascii_case(b"close"))
+            .filter_map(|name| HeaderName::from_bytes(name).ok())
             .filter(|name| !KEPT.contains(name))
             .collect();
         named.iter().for_each(|name| drop(fields.remove(name)));
@@ -221,7 +243,7 @@ pub(crate) fn is_websocket(fields: &HeaderMap) -> bool {
     let mut protocols = members(fields, header::UPGRADE);
     protocols
         .next()
-        .is_some_and(|protocol| protocol.eq_ignore_ascii_case("websocket"))
+        .is_some_and(|protocol| protocol.eq_ignore_ascii_case(b"websocket"))
         && protocols.next().is_none()
 }
 
@@ -279,20 +301,21 @@ fn wants_websocket(head: &Parts) -> bool {
     head.version == Version::HTTP_11 && head.method == Method::GET && is_websocket(&head.headers)
 }
 
-fn lists(fields: &HeaderMap, name: HeaderName, member: &str) -> bool {
+fn lists(fields: &HeaderMap, name: HeaderName, member: &[u8]) -> bool {
     members(fields, name).any(|found| found.eq_ignore_ascii_case(member))
 }
 
 /// The members of a comma-separated list, over all fields of that name; those that are no text are passed over.
-fn members(fields: &HeaderMap, name: HeaderName) -> impl Iterator<Item = &str> {
+fn members(fields: &HeaderMap, name: HeaderName) -> impl Iterator<Item = &[u8]> {
     let values = fields
         .get_all(name)
         .into_iter()
         .filter_map(|value| value.to_str().ok());
     values.flat_map(|value| {
         value
-            .split(',')
-            .map(str::trim)
+            .as_bytes()
+            .split(|&octet| octet == b',')
+            .map(<[u8]>::trim_ascii)
             .filter(|member| !member.is_empty())
     })
 }

@@ -33,8 +33,8 @@ pub(super) enum Passed {
 /// last look cannot be late before the next. So no request ever touches the timer, unless its app's limit is shorter.
 pub(super) struct Deadline {
     timer: Pin<Box<Sleep>>,
-    stopping: Pin<Box<dyn Future<Output = ()>>>,
-    armed: bool,
+    /// None: nobody has had to hear of it.
+    stopping: Option<Pin<Box<dyn Future<Output = ()>>>>,
     /// The next look is later than that: there is no head that could be late.
     rests: bool,
     /// The first look after the daemon was told to stop has been.
@@ -44,19 +44,19 @@ pub(super) struct Deadline {
 impl Deadline {
     pub(super) fn new(conn: &Rc<Conn>) -> Self {
         let timer = Box::pin(tokio::time::sleep(conn.front().limits.head));
-        let stop = conn.front().stop.clone();
-        let stopping = Box::pin(async move { stop.stopped().await });
         Self {
             timer,
-            stopping,
-            armed: false,
+            stopping: None,
             rests: false,
             hurried: false,
         }
     }
 
     pub(super) fn poll(&mut self, conn: &Conn, cx: &mut Context<'_>) -> Poll<Passed> {
-        self.arm(cx);
+        // With a request under way there is nothing to hurry: its answer is the last one.
+        if conn.activity.doing().0 != Doing::Request {
+            self.arm(conn, cx);
+        }
         if conn.front().stop.is_stopping() && !std::mem::replace(&mut self.hurried, true) {
             self.timer.as_mut().reset(Instant::now());
         }
@@ -80,15 +80,19 @@ impl Deadline {
     }
 
     /// Wakes the connection when its listener stops.
-    fn arm(&mut self, cx: &mut Context<'_>) {
-        if !std::mem::replace(&mut self.armed, true) {
-            let _ = self.stopping.as_mut().poll(cx);
+    fn arm(&mut self, conn: &Conn, cx: &mut Context<'_>) {
+        if self.stopping.is_none() {
+            let stop = conn.front().stop.clone();
+            let stopping = self
+                .stopping
+                .insert(Box::pin(async move { stop.stopped().await }));
+            let _ = stopping.as_mut().poll(cx);
         }
     }
 
     /// The same for a connection that rests, which has but one: how long it may be idle.
     pub(super) fn poll_resting(&mut self, conn: &Conn, cx: &mut Context<'_>) -> Poll<()> {
-        self.arm(cx);
+        self.arm(conn, cx);
         let (_, since) = conn.activity.doing();
         let at = since + conn.front().limits.idle;
         if clock::instant(at) < self.timer.deadline() {

@@ -9,7 +9,7 @@ use std::cell::RefCell;
 use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
@@ -157,6 +157,12 @@ async fn within<T>(
     stop: &Stop,
     coming: impl Future<Output = io::Result<T>>,
 ) -> Option<T> {
+    let mut coming = pin!(coming);
+    // Mostly it is there, and nobody has to look at the time.
+    let mut cx = Context::from_waker(Waker::noop());
+    if let Poll::Ready(come) = coming.as_mut().poll(&mut cx) {
+        return come.ok();
+    }
     tokio::select! {
         biased;
         come = tokio::time::timeout(limit, coming) => come.ok()?.ok(),
@@ -326,12 +332,16 @@ async fn serve(
         }
     })
     .await;
-    let parts = hyper.into_parts();
-    drop((parts.io, parts.service));
-    // Not hyper's own buffer, which is much larger than what is left in it.
-    let ahead = Bytes::copy_from_slice(&parts.read_buf);
-    drop(parts.read_buf);
-    let ended = match (outcome, conn.errand.take()) {
+    let errand = conn.errand.take();
+    // hyper's part is large: it is moved only for what it has read, and dropped where it is if nobody wants that.
+    let ahead = if outcome.goes_on(&errand) {
+        // Not hyper's own buffer, which is much larger than what is left in it.
+        Bytes::copy_from_slice(&hyper.into_parts().read_buf)
+    } else {
+        drop(hyper);
+        Bytes::new()
+    };
+    let ended = match (outcome, errand) {
         (Outcome::SlowHead, _) => Ended::SlowHead,
         (Outcome::Resting, _) => Ended::Resting(ahead),
         (Outcome::Over, Errand::Park(parked)) => Ended::Parked(parked, ahead),
@@ -367,6 +377,17 @@ enum Outcome {
     Over,
     Resting,
     SlowHead,
+}
+
+impl Outcome {
+    /// Whether the socket is read from afterwards.
+    fn goes_on(&self, errand: &Errand) -> bool {
+        match (self, errand) {
+            (Self::Resting, _) | (Self::Over, Errand::Park(_) | Errand::Tunnel(_)) => true,
+            (Self::Over, Errand::None | Errand::Resume(_) | Errand::Close)
+            | (Self::SlowHead, _) => false,
+        }
+    }
 }
 
 /// hyper's connection and its service are gone, and nobody else keeps the socket.

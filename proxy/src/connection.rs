@@ -31,6 +31,7 @@ use crate::linger;
 use crate::listen::{Accepted, Front};
 use crate::lobby::Place;
 use crate::peer;
+use crate::plain::Plain;
 use crate::stop::Stop;
 use crate::tls::Secured;
 use crate::tunnel::Tunnel;
@@ -109,7 +110,8 @@ pub(crate) async fn run(accepted: Accepted, worker: Rc<Worker>) {
             }
             Ended::Parked(parked, ahead) => {
                 deadline = None;
-                match wait(parked, &ahead, stream.tcp()).await {
+                let Ok(socket) = stream.tcp() else { break };
+                match wait(parked, &ahead, socket).await {
                     Some((resumed, octets)) => {
                         conn.errand.replace(Errand::Resume(Box::new(resumed)));
                         read = octets;
@@ -120,9 +122,8 @@ pub(crate) async fn run(accepted: Accepted, worker: Rc<Worker>) {
             }
         }
     }
-    match stream {
-        Secured::Plain(tcp) if conn.is_silent() && !linger::has_unread(&tcp) => drop(tcp),
-        stream => linger::close(stream).await,
+    if !(stream.is_plain() && conn.is_silent() && !linger::has_unread(&stream)) {
+        linger::close(stream).await;
     }
 }
 
@@ -132,18 +133,19 @@ const SLOW_HEAD: &[u8] =
 
 /// The way into the connection: its first octets, or through a handshake. Accepted sockets may never say anything: nothing
 /// is built for them until they do. None: a handshake was all that was wanted.
-async fn enter(mut stream: TcpStream, front: &Front) -> io::Result<Option<(Secured, Bytes)>> {
+async fn enter(mut stream: Plain, front: &Front) -> io::Result<Option<(Secured, Bytes)>> {
     let Some(tls) = &front.tls else {
         let first = within(front.limits.head, &front.stop, read_some(&mut stream)).await;
         // Without octets it is closed as any other.
         let first = first.unwrap_or_default();
         return Ok(Some((Secured::Plain(stream), first)));
     };
+    let stream = stream.into_watched()?;
     if within(front.limits.head, &front.stop, stream.peek(&mut [0]))
         .await
         .is_none()
     {
-        linger::close(Secured::Plain(stream)).await;
+        linger::close(Secured::Plain(stream.into())).await;
         return Err(io::ErrorKind::TimedOut.into());
     }
     // Boxed: other connections have room for it too.
@@ -221,7 +223,7 @@ async fn rest(
     match rest_running(conn, stream, deadline).await {
         Rested::Come(octets) => Some(octets).filter(|it| !it.is_empty()),
         // What has come in the last moment is answered.
-        Rested::Idle => linger::has_unread(stream.tcp()).then(Bytes::new),
+        Rested::Idle => linger::has_unread(stream).then(Bytes::new),
         Rested::Stopping => rest_stopping(conn, stream).await,
     }
 }
@@ -243,7 +245,7 @@ async fn rest_running(
     let deadline = deadline.get_or_insert_with(|| Deadline::new(conn));
     let mut place = Place::new(conn.worker.lobby.clone());
     poll_fn(|cx| {
-        if place.poll_turn(stream.tcp(), cx).is_ready() {
+        if place.poll_turn(stream, cx).is_ready() {
             if let Poll::Ready(come) = poll_read_some(stream, cx) {
                 return Poll::Ready(Rested::Come(come.unwrap_or_default()));
             }
@@ -266,7 +268,7 @@ async fn rest_stopping(conn: &Conn, stream: &mut Secured) -> Option<Bytes> {
     match octets {
         Some(octets) if octets.is_empty() => None,
         // What has come in the last moment is answered.
-        None => linger::has_unread(stream.tcp()).then(Bytes::new),
+        None => linger::has_unread(stream).then(Bytes::new),
         octets => octets,
     }
 }

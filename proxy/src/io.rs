@@ -231,11 +231,13 @@ impl AsyncRead for ClientIo {
             ..
         } = &mut *self;
         // With TLS the next request may be here already, with nothing more to come from the socket.
-        if activity.doing.get() == Doing::Idle && socket.borrow().is_plain() {
-            ready!(place.poll_turn(socket.borrow().tcp(), cx));
+        let mut secured = socket.borrow_mut();
+        if activity.doing.get() == Doing::Idle && secured.is_plain() {
+            ready!(place.poll_turn(&mut secured, cx));
         }
         let before = buf.filled().len();
-        ready!(Pin::new(&mut *self.socket.borrow_mut()).poll_read(cx, buf))?;
+        ready!(Pin::new(&mut *secured).poll_read(cx, buf))?;
+        drop(secured);
         if buf.filled().len() > before {
             self.note_read();
         } else if buf.remaining() > 0 {

@@ -51,6 +51,7 @@ mod opt_in;
 mod outlet;
 mod part;
 mod peer;
+mod plain;
 mod plane;
 mod policy;
 mod proxy_protocol;

@@ -1,7 +1,6 @@
 //! Closing without a reset: a socket that is closed with unread octets resets its peer, who then may lose an answer
 //! that was on its way.
 
-use std::os::fd::AsFd;
 use std::pin::Pin;
 use std::time::Duration;
 
@@ -22,8 +21,10 @@ pub(crate) fn close(stream: Secured) -> Pin<Box<impl Future<Output = ()>>> {
 async fn end(mut stream: Secured) {
     let ending = async {
         // With TLS it may have to write.
-        if stream.shutdown().await.is_ok() {
-            drain(stream.tcp()).await;
+        if stream.shutdown().await.is_ok()
+            && let Ok(stream) = stream.tcp()
+        {
+            drain(stream).await;
         }
     };
     let _ = tokio::time::timeout(LINGER_MAX, ending).await;
@@ -43,6 +44,7 @@ async fn drain(stream: &TcpStream) {
 }
 
 /// Whether the client has written something that nobody has read.
-pub(crate) fn has_unread(stream: &TcpStream) -> bool {
-    rustix::io::ioctl_fionread(stream.as_fd()).is_ok_and(|octets| octets > 0)
+pub(crate) fn has_unread(stream: &Secured) -> bool {
+    let unread = stream.descriptor().map(rustix::io::ioctl_fionread);
+    unread.is_some_and(|octets| octets.is_ok_and(|octets| octets > 0))
 }

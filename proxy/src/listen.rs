@@ -3,21 +3,25 @@
 //! All sockets of an address are bound before any of them accepts, and none is closed before nobody can wait in its queue:
 //! clients that do would be reset.
 
+use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::AsFd;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use holdfast_config::{Limits, Listen, Network};
 use rustix::io::Errno;
+use rustix::net::SocketFlags;
 use socket2::{Domain, Protocol, SockFilter, SockRef, Socket, TcpKeepalive, Type};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::Interest;
+use tokio::net::TcpStream;
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::challenges::Challenges;
 use crate::peer::Trusted;
+use crate::plain::Plain;
 use crate::stop::Stop;
 use crate::tls::Tls;
 
@@ -81,11 +85,11 @@ impl Front {
 }
 
 /// A client's connection, and where it comes from.
-pub(crate) type Arrived = (TcpStream, SocketAddr);
+pub(crate) type Arrived = (Plain, SocketAddr);
 
 /// A client's connection, and the permit that counts it.
 pub(crate) struct Accepted {
-    pub(crate) stream: TcpStream,
+    pub(crate) stream: Plain,
     pub(crate) front: Arc<Front>,
     pub(crate) client: SocketAddr,
     pub(crate) permit: OwnedSemaphorePermit,
@@ -164,29 +168,57 @@ pub(crate) fn is_taken(address: SocketAddr) -> io::Result<bool> {
     }
 }
 
-/// The next client.
-pub(crate) async fn accept(listener: &TcpListener) -> Arrived {
-    loop {
-        match listener.accept().await {
-            Ok(arrived) => return arrived,
-            Err(error) if is_of_one_client(&error) => {}
-            Err(error) => {
-                tracing::warn!(%error, "accept paused");
-                tokio::time::sleep(PAUSE).await;
+/// A socket in whose queue clients wait to be accepted. It is watched as a stream, because tokio's own listener has each
+/// client watched too, before anybody has to wait for it.
+pub(crate) struct Queue(TcpStream);
+
+impl Queue {
+    /// `socket`: one that listens, and does not block.
+    pub(crate) fn new(socket: Socket) -> io::Result<Self> {
+        TcpStream::from_std(socket.into()).map(Self)
+    }
+
+    /// The next client.
+    pub(crate) async fn accept(&self) -> Arrived {
+        loop {
+            match poll_fn(|cx| self.poll_accept(cx)).await {
+                Ok(arrived) => return arrived,
+                Err(error) if is_of_one_client(&error) => {}
+                Err(error) => {
+                    tracing::warn!(%error, "accept paused");
+                    tokio::time::sleep(PAUSE).await;
+                }
             }
         }
     }
-}
 
-/// The next client of those who wait in the queue now.
-pub(crate) fn accept_waiting(listener: &TcpListener) -> Option<Arrived> {
-    let mut cx = Context::from_waker(Waker::noop());
-    loop {
-        match listener.poll_accept(&mut cx) {
-            Poll::Ready(Ok(arrived)) => return Some(arrived),
-            Poll::Ready(Err(error)) if is_of_one_client(&error) => {}
-            Poll::Ready(Err(_)) | Poll::Pending => return None,
+    /// The next client of those who wait there now.
+    pub(crate) fn accept_waiting(&self) -> Option<Arrived> {
+        loop {
+            match self.accept_one() {
+                Ok(arrived) => return Some(arrived),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return None,
+                Err(error) if is_of_one_client(&error) => {}
+                Err(_) => return None,
+            }
         }
+    }
+
+    fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<Arrived>> {
+        loop {
+            ready!(self.0.poll_read_ready(cx))?;
+            match self.0.try_io(Interest::READABLE, || self.accept_one()) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                accepted => return Poll::Ready(accepted),
+            }
+        }
+    }
+
+    fn accept_one(&self) -> io::Result<Arrived> {
+        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+        let (socket, client) = rustix::net::acceptfrom_with(&self.0, flags)?;
+        let client = client.ok_or(Errno::AFNOSUPPORT)?.try_into()?;
+        Ok((Plain::new(socket), client))
     }
 }
 

@@ -8,13 +8,14 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker, ready};
 
-use tokio::net::TcpStream;
 use tokio::sync::Notify;
 use tokio::task::yield_now;
 
+use crate::tls::Secured;
+
 /// So many requests are begun between two looks at the sockets: fewer than half of what a look brings, since each
 /// answer is an event too.
-const TURN: usize = 20;
+pub(crate) const TURN: usize = 20;
 
 /// When more wait than so, memory that a connection leaves alone until its next turn is in no near cache by then.
 const CROWD: usize = 64;
@@ -94,12 +95,14 @@ impl Place {
     }
 
     /// Something has come (or the end), and may be read.
-    pub(crate) fn poll_turn(&mut self, socket: &TcpStream, cx: &mut Context<'_>) -> Poll<()> {
+    pub(crate) fn poll_turn(&mut self, socket: &mut Secured, cx: &mut Context<'_>) -> Poll<()> {
         if std::mem::take(&mut self.called) {
             return Poll::Ready(());
         }
         // An error is the reader's business.
-        let _ = ready!(socket.poll_read_ready(cx));
+        if let Ok(socket) = socket.tcp() {
+            let _ = ready!(socket.poll_read_ready(cx));
+        }
         if self.lobby.may_begin(cx) {
             return Poll::Ready(());
         }

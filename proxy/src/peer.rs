@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use holdfast_config::Network;
 use http::HeaderValue;
-use tokio::net::TcpStream;
 
 use crate::connection;
 use crate::listen::Front;
+use crate::plain::Plain;
 use crate::proxy_protocol::{self, Source};
 
 /// Who is trusted.
@@ -91,11 +91,7 @@ fn dotted(address: Ipv4Addr, room: &mut [u8; 15]) -> Option<HeaderValue> {
 
 /// Who is at the other end, before anything of HTTP is read. None: it has to be closed, without a word, because
 /// nothing was said in a protocol in which we could answer.
-pub(crate) async fn meet(
-    stream: &mut TcpStream,
-    address: SocketAddr,
-    front: &Front,
-) -> Option<Peer> {
+pub(crate) async fn meet(stream: &mut Plain, address: SocketAddr, front: &Front) -> Option<Peer> {
     let peer = Peer::new(address.ip(), &front.trusted);
     if !front.proxy_protocol {
         return Some(peer);
@@ -109,8 +105,8 @@ pub(crate) async fn meet(
 }
 
 /// Who is behind the trusted `peer`, as it says.
-async fn hear_front(stream: &mut TcpStream, peer: Peer, front: &Front) -> Option<Peer> {
-    let read = proxy_protocol::read(stream);
+async fn hear_front(stream: &mut Plain, peer: Peer, front: &Front) -> Option<Peer> {
+    let read = proxy_protocol::read(stream.watched().ok()?);
     let source = tokio::select! {
         read = tokio::time::timeout(front.limits.head, read) => read,
         () = front.stop.idle_grace(connection::IDLE_STOPPING_MAX) => return None,

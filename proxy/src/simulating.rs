@@ -15,7 +15,6 @@ use holdfast_config::{App, Limits};
 use holdfast_control::Accepting;
 use holdfast_control::plane::{DataPlane, Mishaps, Signals, mishaps, signals};
 use swap_core::AppName;
-use tokio::net::TcpStream;
 use tokio::runtime::Handle;
 #[cfg(feature = "simulation")]
 use tokio::runtime::{LocalOptions, LocalRuntime};
@@ -25,6 +24,7 @@ use crate::access_log::AccessLog;
 use crate::connection;
 use crate::listen::{Accepted, Front};
 use crate::peer::Trusted;
+use crate::plain::Plain;
 use crate::plane::Plane;
 use crate::stop::Stop;
 use crate::table::{Published, Settings, Table};
@@ -133,7 +133,7 @@ impl Stage {
         ours.set_nonblocking(true)?;
         theirs.set_nonblocking(true)?;
         // What a connection does with its socket is the same for either kind.
-        let stream = TcpStream::from_std(OwnedFd::from(ours).into())?;
+        let stream = Plain::new(OwnedFd::from(ours));
         let permit = self.permits.clone().try_acquire_owned();
         let accepted = Accepted {
             stream,

@@ -12,6 +12,7 @@ mod outward;
 mod tickets;
 
 use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::pin::Pin;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::task::{Context, Poll};
@@ -28,6 +29,7 @@ use tokio_rustls::server::TlsStream;
 
 use crate::challenges::Challenges;
 use crate::io::write_slices;
+use crate::plain::Plain;
 #[cfg(feature = "acme")]
 pub(crate) use authority::ToAuthority;
 use certificates::{Certificates, authorities};
@@ -204,7 +206,7 @@ fn server_config(
 
 /// A client's connection as the rest of the way sees it.
 pub(crate) enum Secured {
-    Plain(TcpStream),
+    Plain(Plain),
     Tls(Box<TlsStream<TcpStream>>),
 }
 
@@ -217,15 +219,23 @@ impl Secured {
         }
     }
 
-    /// The socket below: for its options and for what the kernel knows of it, never for octets.
     pub(crate) fn is_plain(&self) -> bool {
         matches!(self, Self::Plain(_))
     }
 
-    pub(crate) fn tcp(&self) -> &TcpStream {
+    /// The socket below, to wait for it: never for octets.
+    pub(crate) fn tcp(&mut self) -> io::Result<&TcpStream> {
         match self {
-            Self::Plain(stream) => stream,
-            Self::Tls(stream) => stream.get_ref().0,
+            Self::Plain(stream) => stream.watched().map(|stream| &*stream),
+            Self::Tls(stream) => Ok(stream.get_ref().0),
+        }
+    }
+
+    /// The same for what the kernel knows of it. None: it is lost.
+    pub(crate) fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        match self {
+            Self::Plain(stream) => stream.descriptor(),
+            Self::Tls(stream) => Some(stream.get_ref().0.as_fd()),
         }
     }
 }

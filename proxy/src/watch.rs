@@ -3,7 +3,6 @@
 
 use std::future::poll_fn;
 use std::io;
-use std::os::fd::AsFd;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Context;
@@ -18,6 +17,7 @@ use crate::body::Upload;
 use crate::clock;
 use crate::connection::Conn;
 use crate::door::Ticket;
+use crate::tls::Secured;
 use crate::waking::Waking;
 
 /// A ticket until its turn comes, or the end of its time. Boxed where it is made: those who wait may be many thousands, and
@@ -116,7 +116,7 @@ fn would_block() -> io::Result<()> {
 }
 
 /// A second descriptor of the socket, registered apart: hyper's own waker stays where it is.
-fn duplicate(socket: &TcpStream) -> io::Result<TcpStream> {
-    let fd = socket.as_fd().try_clone_to_owned()?;
-    TcpStream::from_std(fd.into())
+fn duplicate(socket: &Secured) -> io::Result<TcpStream> {
+    let fd = socket.descriptor().ok_or(io::ErrorKind::NotConnected)?;
+    TcpStream::from_std(fd.try_clone_to_owned()?.into())
 }

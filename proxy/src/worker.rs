@@ -8,15 +8,15 @@ use std::time::Duration;
 
 use holdfast_control::Accepting;
 use holdfast_control::plane::{Signaller, Teller};
-use tokio::net::TcpListener;
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
+use tokio::task::yield_now;
 use tokio_util::task::TaskTracker;
 
 use crate::access_log::{AccessLog, Book};
 use crate::clock;
 use crate::connection;
-use crate::listen::{self, Accepted, Arrived, Front};
+use crate::listen::{Accepted, Arrived, Front, Queue};
 use crate::listeners::Inlet;
 use crate::lobby::{self, Lobby};
 use crate::memory::Memory;
@@ -188,7 +188,7 @@ impl House {
             stop,
         } = inlet;
         let door = Door {
-            listener: TcpListener::from_std(socket.into())?,
+            queue: Queue::new(socket)?,
             front,
             stop,
             arrived: None,
@@ -202,7 +202,7 @@ impl House {
 
 /// Where one of the worker's sockets lets clients in.
 struct Door {
-    listener: TcpListener,
+    queue: Queue,
     front: watch::Receiver<Arc<Front>>,
     stop: Stop,
     /// Who has come and waits for a permit: at the limit one waits here, the others in the kernel's queue.
@@ -234,10 +234,15 @@ impl Door {
     /// May be left at any time: nobody who has come is lost.
     async fn accept_all(&mut self) {
         loop {
-            if self.arrived.is_none() {
-                self.arrived = Some(listen::accept(&self.listener).await);
+            // Most have a request with them, which begins at once.
+            for _ in 0..lobby::TURN {
+                if self.arrived.is_none() {
+                    self.arrived = Some(self.queue.accept().await);
+                }
+                self.let_in().await;
             }
-            self.let_in().await;
+            // Until the sockets have been looked at.
+            yield_now().await;
         }
     }
 
@@ -245,7 +250,7 @@ impl Door {
     async fn let_in_who_waits(&mut self) {
         self.let_in().await;
         while self.house.accepting.is_on() {
-            self.arrived = listen::accept_waiting(&self.listener);
+            self.arrived = self.queue.accept_waiting();
             if self.arrived.is_none() {
                 return;
             }
@@ -258,11 +263,13 @@ impl Door {
         if self.arrived.is_none() {
             return;
         }
-        let permits = self.house.permits.clone();
+        let permits = &self.house.permits;
+        let permit = match permits.clone().try_acquire_owned() {
+            Err(_) => permits.clone().acquire_owned().await.ok(),
+            at_once => at_once.ok(),
+        };
         // Nobody closes the semaphore.
-        let (Ok(permit), Some((stream, client))) =
-            (permits.acquire_owned().await, self.arrived.take())
-        else {
+        let (Some(permit), Some((stream, client))) = (permit, self.arrived.take()) else {
             return;
         };
         let front = self.front.borrow().clone();

@@ -10,7 +10,6 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use swap_core::Cause;
 use swap_gate::Turn;
-use tokio::net::TcpStream;
 
 use crate::account::Account;
 use crate::body::Upload;
@@ -344,9 +343,8 @@ impl Conn {
     }
 
     /// Lets `look` have the client's socket, if it is with hyper now.
-    pub(crate) fn with_socket<R>(&self, look: impl FnOnce(&TcpStream) -> R) -> Option<R> {
+    pub(crate) fn with_socket<R>(&self, look: impl FnOnce(&Secured) -> R) -> Option<R> {
         let socket = self.socket.borrow().upgrade()?;
-        let stream = socket.borrow();
-        Some(look(stream.tcp()))
+        Some(look(&socket.borrow()))
     }
 }

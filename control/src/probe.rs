@@ -282,37 +282,6 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_is_ready_is_asked_again_an_interval_after_its_answer() {
-        let nobody = {
-            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-            Address::Tcp(listener.local_addr().unwrap())
-        };
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let slow = Address::Tcp(listener.local_addr().unwrap());
-        let (paused, mut pauses) = mpsc::channel(64);
-        tokio::spawn(async move {
-            let mut answered: Option<Instant> = None;
-            loop {
-                let (mut stream, _) = listener.accept().await.unwrap();
-                if let Some(answered) = answered {
-                    let _ = paused.try_send(answered.elapsed());
-                }
-                let _ = stream.read(&mut [0; 4096]).await;
-                // Longer than the interval, as where many are asked at once.
-                sleep(2 * WAITING_INTERVAL).await;
-                answered = Some(Instant::now());
-                let _ = stream.write_all(OK.as_bytes()).await;
-            }
-        });
-        let (failures, _told) = mpsc::channel(64);
-        let round = tokio::spawn(round(release(vec![slow, nobody]), question(), failures));
-        let pause = timeout(Duration::from_secs(20), pauses.recv()).await;
-        round.abort();
-        let pause = pause.unwrap().unwrap();
-        assert!(pause >= WAITING_INTERVAL, "asked again after {pause:?}");
-    }
-
-    #[tokio::test]
     async fn an_instance_is_down_after_three_failures_in_a_row_and_up_at_the_first_pass() {
         let (address, _asked) = app(&[OK, BUSY, BUSY, OK, BUSY, BUSY, BUSY, BUSY, OK]).await;
         let (told, mut marks) = mpsc::channel(64);

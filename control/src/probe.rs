@@ -87,7 +87,7 @@ async fn repeat(
 ) {
     let mut passes = 0;
     loop {
-        let asked = Instant::now();
+        let next = Instant::now() + WAITING_INTERVAL;
         match probe(&instance, &question).await {
             Ok(()) => passes = question.passes.min(passes + 1),
             Err(why) => {
@@ -95,14 +95,14 @@ async fn repeat(
                 let _ = failures.try_send(why);
             }
         }
-        let is_ready = passes >= question.passes;
-        if findings.send((index, is_ready)).await.is_err() {
+        if findings
+            .send((index, passes >= question.passes))
+            .await
+            .is_err()
+        {
             return;
         }
-        // Who is ready is asked again so long after its answer: of many, it would else have its turn again before each of the
-        // others has had its first, where all of them together take longer.
-        let from = if is_ready { Instant::now() } else { asked };
-        sleep_until(from + WAITING_INTERVAL).await;
+        sleep_until(next).await;
     }
 }
 

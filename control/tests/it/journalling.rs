@@ -272,7 +272,9 @@ async fn a_journal_grows_only_so_far() {
         longest = length().max(longest);
     }
     println!("2,000 records of more than 1,000 octets, and never more than {longest} octets");
-    assert!(longest > 1 << 20 && longest < 3 << 19, "{longest}");
+    // The record that makes it too long may be gone before anybody looks: it is rewritten at once.
+    let full = (1 << 20) - 2_000;
+    assert!(longest > full && longest < 3 << 19, "{longest}");
     assert!(length() < 1 << 20, "it was rewritten");
     drop(daemon);
     let daemon = place.start(&app.address);

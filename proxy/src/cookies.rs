@@ -1,29 +1,34 @@
 //! Cookies as far as we have to do with them (RFC 6265): found, taken out, and given.
 
 use std::fmt;
-use std::ops::Range;
 
 use http::HeaderMap;
 use http::header::{self, HeaderValue};
-use memchr::{memchr, memmem};
+use memchr::memchr;
 
 /// How long a client is known by what we gave it: 30 days.
 const MAX_AGE_S: u32 = 30 * 24 * 60 * 60;
 
-/// The values of the cookies with this name. Its octets are looked for first: while a canary is on every request is asked, and
-/// browsers send kilobytes.
-pub(crate) fn find<'a>(fields: &'a HeaderMap, name: &str) -> impl Iterator<Item = &'a [u8]> {
+/// Name and value of each, in their order.
+pub(crate) fn all(fields: &HeaderMap) -> impl Iterator<Item = (&[u8], &[u8])> {
     let values = fields.get_all(header::COOKIE).into_iter();
-    values.flat_map(move |value| {
-        let value = value.as_bytes();
-        let found = memmem::find_iter(value, name.as_bytes());
-        found.filter_map(move |at| value_at(value, at..at + name.len()))
-    })
+    values
+        .flat_map(|value| pairs(value.as_bytes()))
+        .filter_map(parts)
+}
+
+/// The values of the cookies with this name.
+pub(crate) fn find<'a>(fields: &'a HeaderMap, name: &str) -> impl Iterator<Item = &'a [u8]> {
+    let named = all(fields).filter(move |(found, _)| *found == name.as_bytes());
+    named.map(|(_, value)| value)
 }
 
 /// Takes the cookies with these names out, and nothing else.
 pub(crate) fn remove<'a>(fields: &mut HeaderMap, names: impl Iterator<Item = &'a str> + Clone) {
-    let is_named = |pair: &[u8]| names.clone().any(|name| value_of(pair, name).is_some());
+    let is_named = |pair: &[u8]| {
+        let found = parts(pair).map(|(found, _)| found);
+        names.clone().any(|name| found == Some(name.as_bytes()))
+    };
     let values = fields.get_all(header::COOKIE);
     let has_one = |value: &HeaderValue| pairs(value.as_bytes()).any(is_named);
     if !values.iter().any(has_one) {
@@ -58,24 +63,23 @@ fn given(name: &str, value: impl fmt::Display, max_age: u32, secure: bool) -> Op
     HeaderValue::try_from(text).ok()
 }
 
+/// While a canary is on every request's are looked at, and browsers send kilobytes: so not octet by octet.
 fn pairs(value: &[u8]) -> impl Iterator<Item = &[u8]> {
-    value.split(|octet| *octet == b';').map(<[u8]>::trim_ascii)
+    let mut rest = Some(value);
+    std::iter::from_fn(move || {
+        let value = rest?;
+        let end = memchr(b';', value);
+        rest = end.map(|end| &value[end + 1..]);
+        Some(value[..end.unwrap_or(value.len())].trim_ascii())
+    })
 }
 
-fn value_of<'a>(pair: &'a [u8], name: &str) -> Option<&'a [u8]> {
-    let at = pair.iter().position(|octet| *octet == b'=')?;
-    let (found, value) = pair.split_at(at);
-    (found.trim_ascii_end() == name.as_bytes()).then(|| value[1..].trim_ascii_start())
-}
-
-/// What belongs to a name that stands here, if it is one: behind a `;` or at the start, and before a `=`.
-fn value_at(pairs: &[u8], name: Range<usize>) -> Option<&[u8]> {
-    let before = pairs[..name.start].trim_ascii_end();
-    let behind = pairs[name.end..].trim_ascii_start();
-    let value = behind.strip_prefix(b"=")?;
-    let is_first = before.is_empty() || before.ends_with(b";");
-    let end = memchr(b';', value).unwrap_or(value.len());
-    is_first.then(|| value[..end].trim_ascii())
+fn parts(pair: &[u8]) -> Option<(&[u8], &[u8])> {
+    let at = memchr(b'=', pair)?;
+    Some((
+        pair[..at].trim_ascii_end(),
+        pair[at + 1..].trim_ascii_start(),
+    ))
 }
 
 #[cfg(test)]

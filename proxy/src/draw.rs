@@ -64,7 +64,11 @@ fn recognise(app: &App, exchange: &mut Exchange, who: &mut Who) {
 }
 
 fn seat(app: &App, split: &Split, exchange: &Exchange, who: &mut Who) -> Seat {
-    if *who == Who::Member || opt_in::has_opted_in(app, &exchange.head.headers) {
+    if *who == Who::Member {
+        return split.preview();
+    }
+    let told = Told::of(app, split, &exchange.head.headers);
+    if told.opted_in {
         return split.preview();
     }
     if !split.draws() {
@@ -72,31 +76,55 @@ fn seat(app: &App, split: &Split, exchange: &Exchange, who: &mut Who) -> Seat {
     }
     let (id, is_new) = match *who {
         Who::Unit { id, is_new } => (id, is_new),
-        Who::Unknown | Who::Member | Who::Stranger => unit(split.sticky(), exchange),
+        Who::Unknown | Who::Member | Who::Stranger => unit(split.sticky(), exchange, told.id),
     };
     *who = Who::Unit { id, is_new };
     split.seat(id)
 }
 
 /// What it is known by, and whether that was made just now for good.
-fn unit(sticky: Sticky, exchange: &Exchange) -> (u64, bool) {
+fn unit(sticky: Sticky, exchange: &Exchange, told: Option<u64>) -> (u64, bool) {
     let made = || fastrand::u64(..);
-    match sticky {
-        Sticky::None => (made(), false),
-        Sticky::Client => (unit_of(share_of(exchange.origin.client)), false),
-        Sticky::Cookie => match known(&exchange.head.headers) {
-            Some(id) => (id, false),
-            None => (made(), true),
-        },
+    match (sticky, told) {
+        (Sticky::None, _) => (made(), false),
+        (Sticky::Client, _) => (unit_of(share_of(exchange.origin.client)), false),
+        (Sticky::Cookie, Some(id)) => (id, false),
+        (Sticky::Cookie, None) => (made(), true),
     }
 }
 
-fn known(fields: &HeaderMap) -> Option<u64> {
-    cookies::find(fields, CLIENT).find_map(|value| {
-        let text = std::str::from_utf8(value).ok()?;
-        let is_ours = text.len() == HEX_DIGITS && text.bytes().all(|b| b.is_ascii_hexdigit());
-        u64::from_str_radix(text, 16).ok().filter(|_| is_ours)
-    })
+/// What a client's cookies say. They are looked at once.
+#[derive(Default)]
+struct Told {
+    /// It has asked for the next release, and that is to be had.
+    opted_in: bool,
+    /// What it is known by.
+    id: Option<u64>,
+}
+
+impl Told {
+    fn of(app: &App, split: &Split, fields: &HeaderMap) -> Self {
+        let opt_in = opt_in::cookie(app).map(str::as_bytes);
+        let by_cookie = split.draws() && split.sticky() == Sticky::Cookie;
+        let mut told = Self::default();
+        if opt_in.is_none() && !by_cookie {
+            return told;
+        }
+        for (name, value) in cookies::all(fields) {
+            if name == CLIENT.as_bytes() {
+                told.id = told.id.or_else(|| id(value));
+            }
+            told.opted_in |= Some(name) == opt_in && opt_in::is_yes(value);
+        }
+        told
+    }
+}
+
+/// What a client was given, if it is that.
+fn id(value: &[u8]) -> Option<u64> {
+    let text = std::str::from_utf8(value).ok()?;
+    let is_ours = text.len() == HEX_DIGITS && text.bytes().all(|b| b.is_ascii_hexdigit());
+    u64::from_str_radix(text, 16).ok().filter(|_| is_ours)
 }
 
 impl Who {
@@ -116,6 +144,10 @@ mod tests {
     use http::header;
 
     use super::*;
+
+    fn known(fields: &HeaderMap) -> Option<u64> {
+        cookies::find(fields, CLIENT).find_map(id)
+    }
 
     fn fields(cookie: &str) -> HeaderMap {
         [(header::COOKIE, HeaderValue::try_from(cookie).unwrap())]

@@ -2,7 +2,7 @@
 //! there only while there is a release to be seen by whoever asks; else the app gets the request as any other.
 
 use bytes::Bytes;
-use http::header::{self, HeaderMap, HeaderValue};
+use http::header::{self, HeaderValue};
 use http::request::Parts;
 use http::{Method, Response, StatusCode};
 
@@ -20,15 +20,15 @@ pub(crate) struct Wish {
 }
 
 /// The cookie of those who have asked for the next release, if that is to be had.
-fn cookie(app: &App) -> Option<&str> {
+pub(crate) fn cookie(app: &App) -> Option<&str> {
     let split = app.split.as_ref()?;
     let cookie = app.settings.config.canary.opt_in.as_deref()?;
     split.is_open_to_all().then_some(cookie)
 }
 
-/// Whether who sends these fields has asked for the next release, and it is to be had.
-pub(crate) fn has_opted_in(app: &App, fields: &HeaderMap) -> bool {
-    cookie(app).is_some_and(|name| cookies::find(fields, name).any(|value| value == YES.as_bytes()))
+/// Whether that cookie's value is a yes.
+pub(crate) fn is_yes(value: &[u8]) -> bool {
+    value == YES.as_bytes()
 }
 
 /// What is asked for, if it is the link.

@@ -99,7 +99,13 @@ pub(super) fn begin_canary(place: &Place<'_>) -> io::Result<()> {
         place.origin
     );
     let began = Instant::now();
-    let accepted = say(place, "POST /v1/apps/web/promote", &body)?;
+    // It serves a little before it listens to commands.
+    let accepted = loop {
+        match say(place, "POST /v1/apps/web/promote", &body) {
+            Err(_) if began.elapsed() < CANARY_MAX => thread::sleep(CANARY_POLL),
+            said => break said?,
+        }
+    };
     while !say(place, "GET /v1/status", "")?.contains(r#""phase":"canary""#) {
         if began.elapsed() > CANARY_MAX {
             return Err(io::Error::other(format!("no canary: {accepted}")));

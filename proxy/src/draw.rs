@@ -122,9 +122,11 @@ impl Told {
 
 /// What a client was given, if it is that.
 fn id(value: &[u8]) -> Option<u64> {
-    let text = std::str::from_utf8(value).ok()?;
-    let is_ours = text.len() == HEX_DIGITS && text.bytes().all(|b| b.is_ascii_hexdigit());
-    u64::from_str_radix(text, 16).ok().filter(|_| is_ours)
+    let digits: &[u8; HEX_DIGITS] = value.try_into().ok()?;
+    digits.iter().try_fold(0, |id, digit| {
+        let digit = char::from(*digit).to_digit(16)?;
+        Some(id << 4 | u64::from(digit))
+    })
 }
 
 impl Who {

@@ -191,12 +191,16 @@ impl Bitmap {
 const BITS: usize = u64::BITS as usize;
 
 /// In how many slots anybody has somebody.
-fn united<'a>(bitmaps: impl Iterator<Item = &'a Bitmap> + Clone) -> u64 {
-    let word = |at: usize| {
-        let words = bitmaps.clone().map(|Bitmap(words)| words[at].read());
-        u64::from(words.fold(0, |all, word| all | word).count_ones())
-    };
-    (0..SLOTS / BITS).map(word).sum()
+fn united<'a>(bitmaps: impl Iterator<Item = &'a Bitmap>) -> u64 {
+    let mut all = [0; SLOTS / BITS];
+    for Bitmap(words) in bitmaps {
+        for (all, word) in all.iter_mut().zip(words) {
+            *all |= word.read();
+        }
+    }
+    all.iter()
+        .map(|word: &u64| u64::from(word.count_ones()))
+        .sum()
 }
 
 #[cfg(test)]

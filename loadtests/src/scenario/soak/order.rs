@@ -23,20 +23,43 @@ const GRAIN: Duration = Duration::from_secs(1);
 struct Waited {
     sent: Moment,
     let_go: Moment,
+    /// The request's, to be found in the ledger.
+    number: u64,
 }
+
+/// The first came earlier and was let go later.
+type Overtaken = (Waited, Waited);
 
 pub(super) fn judge(verdict: &mut Verdict, seen: &Seen) {
     // A hold may be of writes only, and is none for reads.
     let (writes, reads) = (waited(seen, false), waited(seen, true));
     let count = writes.len() + reads.len();
-    let worst = overtaken(writes).max(overtaken(reads));
+    let overtaken = [overtaken(writes), overtaken(reads)];
+    let worst = overtaken.into_iter().flatten().max_by_key(by);
+    let how_much = worst.as_ref().map(by).unwrap_or_default();
+    let who = worst.map_or(String::new(), |(one, other)| {
+        let at = |moment: Moment| moment.since(seen.run.began);
+        format!(
+            ": {} (sent after {:?}, let go after {:?}) by {} ({:?}, {:?})",
+            one.number,
+            at(one.sent),
+            at(one.let_go),
+            other.number,
+            at(other.sent),
+            at(other.let_go)
+        )
+    });
     verdict.must(
         "first come, first let go",
         format!(
-            "of {count} who waited, none was let go later than one who was sent {APART:?} after it, or at worst by {worst:?}"
+            "of {count} who waited, none was let go later than one who was sent {APART:?} after it, or at worst by {how_much:?}{who}"
         ),
-        worst <= GRAIN && count > 0,
+        how_much <= GRAIN && count > 0,
     );
+}
+
+fn by((one, other): &Overtaken) -> Duration {
+    one.let_go.since(other.let_go)
 }
 
 fn waited(seen: &Seen, idempotent: bool) -> Vec<Waited> {
@@ -49,6 +72,7 @@ fn waited(seen: &Seen, idempotent: bool) -> Vec<Waited> {
         alike.then_some(Waited {
             sent,
             let_go: sent + held,
+            number: record.number,
         })
     });
     of_one.collect()
@@ -60,19 +84,20 @@ fn is_sent_at_once(kind: Kind) -> bool {
     !matches!(kind, Upload | Download | LargeUpload | LargeDownload)
 }
 
-/// By how much, at worst, somebody was let go later than one who was sent a good while after.
-fn overtaken(mut waited: Vec<Waited>) -> Duration {
+/// Who was let go later, and by most, than one who was sent a good while after, and that one.
+fn overtaken(mut waited: Vec<Waited>) -> Option<Overtaken> {
     waited.sort_unstable();
-    let mut first_of_later = vec![None; waited.len() + 1];
+    let mut first_of_later: Vec<Option<Waited>> = vec![None; waited.len() + 1];
     for (at, one) in waited.iter().enumerate().rev() {
-        let first = first_of_later[at + 1];
-        first_of_later[at] = Some(first.map_or(one.let_go, |first: Moment| first.min(one.let_go)));
+        let later = first_of_later[at + 1].into_iter();
+        first_of_later[at] = later.chain([*one]).min_by_key(|it| it.let_go);
     }
-    let overtaken = waited.iter().map(|one| {
+    let overtaken = waited.iter().filter_map(|one| {
         let later = waited.partition_point(|it| it.sent < one.sent + APART);
-        first_of_later[later].map_or(Duration::ZERO, |first| one.let_go.since(first))
+        let first = first_of_later[later]?;
+        (first.let_go < one.let_go).then_some((*one, first))
     });
-    overtaken.max().unwrap_or_default()
+    overtaken.max_by_key(by)
 }
 
 #[cfg(test)]
@@ -81,20 +106,24 @@ mod tests {
 
     fn waited(seconds: &[(u64, u64)]) -> Vec<Waited> {
         let at = |seconds: u64| Moment::from_micros(seconds * 1_000_000);
-        let one = |(sent, let_go): &(u64, u64)| Waited {
+        let one = |(number, (sent, let_go)): (u64, &(u64, u64))| Waited {
             sent: at(*sent),
             let_go: at(*let_go),
+            number,
         };
-        seconds.iter().map(one).collect()
+        (0..).zip(seconds).map(one).collect()
     }
 
     #[test]
     fn whoever_came_a_good_while_later_must_not_be_let_go_first() {
-        let worst = |seconds: &[(u64, u64)]| overtaken(waited(seconds)).as_secs();
-        assert_eq!(worst(&[]), 0);
-        assert_eq!(worst(&[(1, 10), (3, 11), (5, 12)]), 0);
-        assert_eq!(worst(&[(1, 12), (3, 11), (5, 8)]), 4);
+        let worst = |seconds: &[(u64, u64)]| {
+            let worst = overtaken(waited(seconds));
+            worst.map(|pair| (by(&pair).as_secs(), pair.0.number, pair.1.number))
+        };
+        assert_eq!(worst(&[]), None);
+        assert_eq!(worst(&[(1, 10), (3, 11), (5, 12)]), None);
+        assert_eq!(worst(&[(1, 12), (3, 11), (5, 8)]), Some((4, 0, 2)));
         // The door was shut again between two that came together.
-        assert_eq!(worst(&[(1, 30), (1, 10), (3, 30)]), 0);
+        assert_eq!(worst(&[(1, 30), (1, 10), (3, 30)]), None);
     }
 }

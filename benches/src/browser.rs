@@ -1,5 +1,6 @@
 //! What a browser asks for: a GET with thirteen fields, the small one of every bench.
 
+use h2::client::ResponseFuture;
 use http::Request;
 use http::request::Parts;
 
@@ -70,6 +71,18 @@ pub fn octets(closes: bool) -> Vec<u8> {
     }
     text.push_str("\r\n");
     text.into_bytes()
+}
+
+/// What has come of it in HTTP/2, read to its end: the status, and how long the body is.
+pub(crate) async fn whole(answer: ResponseFuture) -> Result<(u16, usize), h2::Error> {
+    let (head, mut body) = answer.await?.into_parts();
+    let mut octets = 0;
+    while let Some(data) = body.data().await {
+        let data = data?;
+        octets += data.len();
+        body.flow_control().release_capacity(data.len())?;
+    }
+    Ok((head.status.as_u16(), octets))
 }
 
 #[cfg(test)]

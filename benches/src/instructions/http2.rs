@@ -6,7 +6,7 @@ use std::net::TcpStream;
 use std::time::Duration;
 
 use bytes::Bytes;
-use h2::client::{ResponseFuture, SendRequest};
+use h2::client::SendRequest;
 use tokio::runtime::Builder;
 use tokio::task::{LocalSet, spawn_local};
 use tokio::time::timeout;
@@ -42,22 +42,10 @@ async fn round(requests: &mut SendRequest<Bytes>) -> io::Result<()> {
         answers.push(asked.map_err(io::Error::other)?.0);
     }
     for answer in answers {
-        let octets = whole(answer).await.map_err(io::Error::other)?;
-        if octets != origin::BODY.len() {
+        let answered = browser::whole(answer).await.map_err(io::Error::other)?;
+        if answered != (200, origin::BODY.len()) {
             return Err(io::Error::other("an answer that is not the origin's"));
         }
     }
     Ok(())
-}
-
-/// How long an answer's body is. Nothing of another status than 200.
-async fn whole(answer: ResponseFuture) -> Result<usize, h2::Error> {
-    let (head, mut body) = answer.await?.into_parts();
-    let mut octets = 0;
-    while let Some(data) = body.data().await {
-        let data = data?;
-        octets += data.len();
-        body.flow_control().release_capacity(data.len())?;
-    }
-    Ok(if head.status == 200 { octets } else { 0 })
 }

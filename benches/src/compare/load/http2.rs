@@ -10,7 +10,7 @@ use tokio::task::spawn_local;
 
 use super::paced::{self, Client};
 use super::{Outcome, Plan};
-use crate::browser::{COOKIE, FIELDS};
+use crate::browser::{self, COOKIE, FIELDS};
 
 /// At once on each connection.
 const STREAMS: usize = 16;
@@ -68,13 +68,6 @@ impl Http2Client {
     async fn exchange(&mut self) -> Result<(u16, usize), h2::Error> {
         let mut requests = self.requests.clone().ready().await?;
         let (answer, _) = requests.send_request(self.request.clone(), true)?;
-        let (head, mut body) = answer.await?.into_parts();
-        let mut octets = 0;
-        while let Some(data) = body.data().await {
-            let data = data?;
-            octets += data.len();
-            body.flow_control().release_capacity(data.len())?;
-        }
-        Ok((head.status.as_u16(), octets))
+        browser::whole(answer).await
     }
 }

@@ -1,5 +1,7 @@
 # A Rack app that keeps the ledger: what `loadtests/generator/src/ledger/line.rs` says, from a real app server.
 # RELEASE and LEDGER come from the environment.
+# It needs no gem: Debian's Puma does not bring Rack along.
+require "uri"
 require "zlib"
 
 RELEASE = ENV.fetch("RELEASE")
@@ -36,30 +38,30 @@ class App
   def call(env)
     return [200, { "Content-Length" => "6" }, ["ready\n"]] if env["PATH_INFO"] == "/up"
 
-    request = Rack::Request.new(env)
     id, held = %w[HTTP_X_REQUEST_ID HTTP_X_HELD_MS].map { |name| env[name] || "-" }
     number = Ledger.next_number
-    Ledger.write("arrived", Process.pid, number, id, request.request_method, RELEASE, Ledger.micros, held)
-    answer(request, id, number)
+    Ledger.write("arrived", Process.pid, number, id, env["REQUEST_METHOD"], RELEASE, Ledger.micros, held)
+    answer(env, id, number)
   end
 
-  def answer(request, id, number)
-    pause = request.GET["ms"].to_i / 1000.0
-    body = body(request, id)
+  def answer(env, id, number)
+    query = URI.decode_www_form(env["QUERY_STRING"]).to_h
+    pause = query["ms"].to_i / 1000.0
+    body = body(env, query, id)
     fields = { "X-App-Release" => RELEASE, "X-Request-Id" => id, "X-Body-Crc32" => format("%08x", Zlib.crc32(body)) }
-    if request.path_info == "/stream"
+    if env["PATH_INFO"] == "/stream"
       piece = [1, (body.bytesize + PIECES - 1) / PIECES].max
       return [200, fields, Answer.new(number, body.scan(/.{1,#{piece}}/m), pause / PIECES)]
     end
-    sleep pause if request.path_info == "/slow"
+    sleep pause if env["PATH_INFO"] == "/slow"
     [200, fields.merge("Content-Length" => body.bytesize.to_s), Answer.new(number, [body], 0)]
   end
 
-  def body(request, id)
-    received = request.body.read
-    return format("%d %08x\n", received.bytesize, Zlib.crc32(received)) if request.post?
+  def body(env, query, id)
+    received = env["rack.input"].read
+    return format("%d %08x\n", received.bytesize, Zlib.crc32(received)) if env["REQUEST_METHOD"] == "POST"
 
-    size = (request.GET["size"] || 128).to_i
+    size = (query["size"] || 128).to_i
     (id * (size / id.size + 1))[0, size]
   end
 end

@@ -7,6 +7,7 @@ mod down;
 mod held;
 mod hold;
 mod never_ready;
+mod order;
 mod overflow;
 mod overlap;
 mod promote_cost;

@@ -39,6 +39,11 @@ impl Gone {
         Self { from, until }
     }
 
+    /// When nobody could reach it any more.
+    pub(super) fn until(&self) -> Moment {
+        self.until
+    }
+
     /// Whether what began and ended at these moments may have been with it.
     pub(super) fn met(&self, began: Moment, ended: Moment) -> bool {
         began <= self.until && ended >= self.from

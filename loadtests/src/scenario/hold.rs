@@ -90,6 +90,6 @@ pub(super) fn order_at_the_door(verdict: &mut Verdict, seen: &Seen) {
     );
 }
 
-fn in_order(worst: Duration, release: Duration) -> bool {
+pub(super) fn in_order(worst: Duration, release: Duration) -> bool {
     worst <= ORDER_GRAIN || worst <= release * 3 / 4
 }

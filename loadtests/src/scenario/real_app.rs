@@ -4,13 +4,12 @@
 use holdfast_load::clock::Moment;
 use holdfast_load::load::{Load, Plan};
 use holdfast_load::report::Report;
-use holdfast_load::verdict::Verdict;
 
 use super::down::{self, Gone};
-use super::{Scenario, hold, receipts};
+use super::{Scenario, hold, order, receipts};
 use crate::cli::Options;
 use crate::real::{Kind, RealApp, RealCommand};
-use crate::stage::{Place, Promoted, Seen, Stage, steady};
+use crate::stage::{Place, Promoted, Stage, steady};
 use crate::trouble::Trouble;
 use crate::wrk::Wrk;
 
@@ -72,7 +71,6 @@ impl Play {
         let early = early.count();
         verdict.must("strategy overlap holds nobody", early, early == 0);
         hold::order_at_the_door(verdict, &seen);
-        order(verdict, self.first.kind, &seen);
         Ok(())
     }
 
@@ -136,7 +134,7 @@ impl Play {
 
         let seen = self.stage.see(load.finish().await?)?;
         down::judge(&mut self.stage, &seen, &gone);
-        order(&mut self.stage.verdict, self.first.kind, &seen);
+        order::of_whom_nobody_served(&mut self.stage.verdict, &seen, &gone);
         Ok(self.stage.report(Scenario::RealApp(self.first.kind), seen))
     }
 
@@ -182,12 +180,5 @@ impl Play {
             address: in_place_of.map(|it| it.address),
             ..self.first.clone()
         }
-    }
-}
-
-/// An app that keeps an order gets held requests in that in which they came.
-fn order(verdict: &mut Verdict, kind: Kind, seen: &Seen) {
-    if kind.keeps_order() {
-        hold::order(verdict, seen);
     }
 }

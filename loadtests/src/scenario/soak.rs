@@ -7,7 +7,6 @@
 mod deck;
 mod deeds;
 mod judge;
-mod order;
 mod watch;
 
 use std::time::Duration;

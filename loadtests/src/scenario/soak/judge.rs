@@ -8,11 +8,11 @@ use holdfast_load::report::Report;
 use holdfast_load::run::{Tunnel, TunnelEnd};
 
 use super::deeds::Played;
-use super::order;
 use super::watch::{Look, Looks, Most, RESIDENT_MORE_KIB};
 use crate::figures::Figures;
 use crate::mixed;
 use crate::scenario::down::{self, Gone};
+use crate::scenario::order;
 use crate::scenario::upgrades;
 use crate::stage::{Seen, Stage};
 
@@ -40,7 +40,7 @@ pub(super) fn judge(stage: &mut Stage, seen: &Seen, played: &Played) {
         &lost,
     );
     upgrades::closes(verdict, seen);
-    order::judge(verdict, seen);
+    order::of_many_holds(verdict, seen);
     tunnels(stage, seen, played);
     receipts(stage, seen, played);
     mixed::was_mixed(stage, seen);

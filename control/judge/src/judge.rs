@@ -181,8 +181,9 @@ impl Judge {
         )
     }
 
-    /// Nothing speaks against it: is that because there is nothing, or because too little was seen?
-    fn so_far(&self, look: &Look) -> Ruling {
+    /// What [`Self::rule`] says where [`Self::alarm`] says nothing. Nothing speaks against it: is that because there is nothing,
+    /// or because too little was seen?
+    pub fn so_far(&self, look: &Look) -> Ruling {
         let smallest = self.smallest(look);
         let missing = self.missing(look, smallest);
         let verdict = if missing.is_some() {

@@ -1,4 +1,5 @@
-//! The judge at work: while a canary has traffic, what was counted is looked at ten times a second.
+//! The judge at work: while a canary has traffic, what was counted is looked at ten times a second for anything that speaks
+//! against it; what speaks for it takes longer to reckon and is not as urgent, and is reckoned once in a second.
 //!
 //! The machine is told only what matters to it: a no at once, a yes when the stage has had its time and everybody else has
 //! said yes too, and now and then why it is neither, for the words at the end.
@@ -16,7 +17,7 @@ use crate::wire::{GateStatus, What};
 
 /// How often is looked.
 pub(super) const LOOK: Duration = Duration::from_millis(100);
-/// The same is said again after so long.
+/// The same is said again, and reckoned anew, after so long.
 const AGAIN: Duration = Duration::from_secs(1);
 
 /// What one look has led to.
@@ -122,8 +123,9 @@ impl Driver {
 
 impl Rollout {
     /// What is to be said now, and whether that lets a stage that is due end.
-    fn rule(&self, underway: &Underway<'_>, now: swap_core::Moment) -> (Ruling, bool) {
-        let ruling = self.judge.rule(&self.stage.look);
+    fn rule(&mut self, underway: &Underway<'_>, now: swap_core::Moment) -> (Ruling, bool) {
+        let alarm = self.judge.alarm(&self.stage.look);
+        let ruling = alarm.unwrap_or_else(|| self.so_far(underway.due, now));
         if ruling.is_fail() {
             return (ruling, false);
         }
@@ -153,6 +155,19 @@ impl Rollout {
                     ..ruling
                 };
                 (waits, false)
+            }
+        }
+    }
+
+    /// What is to be said while nothing speaks against it: as it was a moment ago, unless the stage has had its time since.
+    fn so_far(&mut self, due: swap_core::Moment, now: swap_core::Moment) -> Ruling {
+        let is_old = |at| at + AGAIN <= now || (at < due && due <= now);
+        match &self.stage.so_far {
+            Some((ruling, at)) if !is_old(*at) => ruling.clone(),
+            Some(_) | None => {
+                let ruling = self.judge.so_far(&self.stage.look);
+                self.stage.so_far = Some((ruling.clone(), now));
+                ruling
             }
         }
     }

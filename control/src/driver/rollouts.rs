@@ -45,6 +45,8 @@ pub(super) struct Stage {
     pub(super) has_control: bool,
     pub(super) look: Look,
     pub(super) ruling: Option<Ruling>,
+    /// What the judge said last of what speaks for the canary, and when.
+    pub(super) so_far: Option<(Ruling, Moment)>,
 }
 
 /// Smoke tests that are being asked. Its drop ends them.
@@ -64,6 +66,7 @@ impl Stage {
             has_control: has_control(share),
             look: Look::default(),
             ruling: None,
+            so_far: None,
         }
     }
 }

@@ -9,26 +9,33 @@ use memchr::memchr;
 /// How long a client is known by what we gave it: 30 days.
 const MAX_AGE_S: u32 = 30 * 24 * 60 * 60;
 
-/// Name and value of each, in their order.
-pub(crate) fn all(fields: &HeaderMap) -> impl Iterator<Item = (&[u8], &[u8])> {
+/// A cookie as it was sent: name, equals sign and value.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Cookie<'a>(&'a [u8]);
+
+/// Each, in their order.
+pub(crate) fn all(fields: &HeaderMap) -> impl Iterator<Item = Cookie<'_>> {
     let values = fields.get_all(header::COOKIE).into_iter();
-    values
-        .flat_map(|value| pairs(value.as_bytes()))
-        .filter_map(parts)
+    values.flat_map(|value| pairs(value.as_bytes()))
 }
 
 /// The values of the cookies with this name.
 pub(crate) fn find<'a>(fields: &'a HeaderMap, name: &str) -> impl Iterator<Item = &'a [u8]> {
-    let named = all(fields).filter(move |(found, _)| *found == name.as_bytes());
-    named.map(|(_, value)| value)
+    all(fields).filter_map(move |cookie| cookie.value_of(name))
+}
+
+impl<'a> Cookie<'a> {
+    /// Its value, if this is its name.
+    pub(crate) fn value_of(self, name: &str) -> Option<&'a [u8]> {
+        let behind = self.0.strip_prefix(name.as_bytes())?;
+        let value = behind.trim_ascii_start().strip_prefix(b"=")?;
+        Some(value.trim_ascii())
+    }
 }
 
 /// Takes the cookies with these names out, and nothing else.
 pub(crate) fn remove<'a>(fields: &mut HeaderMap, names: impl Iterator<Item = &'a str> + Clone) {
-    let is_named = |pair: &[u8]| {
-        let found = parts(pair).map(|(found, _)| found);
-        names.clone().any(|name| found == Some(name.as_bytes()))
-    };
+    let is_named = |cookie: Cookie<'_>| names.clone().any(|name| cookie.value_of(name).is_some());
     let values = fields.get_all(header::COOKIE);
     let has_one = |value: &HeaderValue| pairs(value.as_bytes()).any(is_named);
     if !values.iter().any(has_one) {
@@ -36,7 +43,8 @@ pub(crate) fn remove<'a>(fields: &mut HeaderMap, names: impl Iterator<Item = &'a
     }
     let rest = |value: &HeaderValue| {
         let kept: Vec<_> = pairs(value.as_bytes())
-            .filter(|pair| !is_named(pair))
+            .filter(|cookie| !is_named(*cookie))
+            .map(|Cookie(pair)| pair.trim_ascii_end())
             .collect();
         HeaderValue::from_bytes(&kept.join(&b"; "[..])).ok()
     };
@@ -63,23 +71,18 @@ fn given(name: &str, value: impl fmt::Display, max_age: u32, secure: bool) -> Op
     HeaderValue::try_from(text).ok()
 }
 
-/// While a canary is on every request's are looked at, and browsers send kilobytes: so not octet by octet.
-fn pairs(value: &[u8]) -> impl Iterator<Item = &[u8]> {
+/// While a canary is on every request's are looked at, and browsers send kilobytes: so not octet by octet, and no further into
+/// each than its name is the one that is looked for.
+fn pairs(value: &[u8]) -> impl Iterator<Item = Cookie<'_>> {
     let mut rest = Some(value);
     std::iter::from_fn(move || {
         let value = rest?;
         let end = memchr(b';', value);
         rest = end.map(|end| &value[end + 1..]);
-        Some(value[..end.unwrap_or(value.len())].trim_ascii())
+        Some(Cookie(
+            value[..end.unwrap_or(value.len())].trim_ascii_start(),
+        ))
     })
-}
-
-fn parts(pair: &[u8]) -> Option<(&[u8], &[u8])> {
-    let at = memchr(b'=', pair)?;
-    Some((
-        pair[..at].trim_ascii_end(),
-        pair[at + 1..].trim_ascii_start(),
-    ))
 }
 
 #[cfg(test)]

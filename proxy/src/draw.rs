@@ -104,17 +104,16 @@ struct Told {
 
 impl Told {
     fn of(app: &App, split: &Split, fields: &HeaderMap) -> Self {
-        let opt_in = opt_in::cookie(app).map(str::as_bytes);
+        let opt_in = opt_in::cookie(app);
         let by_cookie = split.draws() && split.sticky() == Sticky::Cookie;
         let mut told = Self::default();
         if opt_in.is_none() && !by_cookie {
             return told;
         }
-        for (name, value) in cookies::all(fields) {
-            if name == CLIENT.as_bytes() {
-                told.id = told.id.or_else(|| id(value));
-            }
-            told.opted_in |= Some(name) == opt_in && opt_in::is_yes(value);
+        for cookie in cookies::all(fields) {
+            told.id = told.id.or_else(|| cookie.value_of(CLIENT).and_then(id));
+            let wish = opt_in.and_then(|name| cookie.value_of(name));
+            told.opted_in |= wish.is_some_and(opt_in::is_yes);
         }
         told
     }

@@ -174,27 +174,47 @@ impl Cells {
 
 /// A set of slots. Without any, because each request is drawn for itself, each is a new one.
 #[derive(Debug)]
-struct Bitmap(Box<[Cell]>);
+struct Bitmap {
+    words: Box<[Cell]>,
+    /// How many slots are in it.
+    len: Cell,
+}
 
 impl Bitmap {
     fn new(slots: usize) -> Self {
-        Self((0..slots / BITS).map(|_| Cell::default()).collect())
+        Self {
+            words: (0..slots / BITS).map(|_| Cell::default()).collect(),
+            len: Cell::default(),
+        }
     }
 
     /// Whether it was not in it.
     fn insert(&self, slot: usize) -> bool {
-        let word = self.0.get(slot / BITS);
-        word.is_none_or(|word| word.set(1 << (slot % BITS)))
+        let Some(word) = self.words.get(slot / BITS) else {
+            return true;
+        };
+        let is_new = word.set(1 << (slot % BITS));
+        if is_new {
+            self.len.add(1);
+        }
+        is_new
     }
 }
 
 const BITS: usize = u64::BITS as usize;
 
-/// In how many slots anybody has somebody.
+/// In how many slots anybody has somebody. Most have nobody who has met an error, and where only one worker has, it has counted.
 fn united<'a>(bitmaps: impl Iterator<Item = &'a Bitmap>) -> u64 {
+    let mut bitmaps = bitmaps.filter(|it| it.len.read() > 0);
+    let (Some(one), next) = (bitmaps.next(), bitmaps.next()) else {
+        return 0;
+    };
+    let Some(other) = next else {
+        return one.len.read();
+    };
     let mut all = [0; SLOTS / BITS];
-    for Bitmap(words) in bitmaps {
-        for (all, word) in all.iter_mut().zip(words) {
+    for bitmap in [one, other].into_iter().chain(bitmaps) {
+        for (all, word) in all.iter_mut().zip(&bitmap.words) {
             *all |= word.read();
         }
     }

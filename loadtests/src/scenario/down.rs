@@ -20,7 +20,7 @@ const BACK_WITHIN: Duration = Duration::from_secs(10);
 /// A request that was sent so long after the app went had nothing to do with it.
 const AFTER: Duration = Duration::from_millis(500);
 /// What an app takes with it, its client knows so soon.
-const SOON: Duration = Duration::from_secs(5);
+pub(super) const SOON: Duration = Duration::from_secs(5);
 /// So many may fail of those that met an app which had stopped listening and not yet said so on its connections.
 const FEW: usize = 20;
 

@@ -139,6 +139,11 @@ impl Peer {
         )
     }
 
+    /// Whether it is Holdfast with something more than by default.
+    pub(super) fn has_more(self) -> bool {
+        matches!(self, Self::HoldfastLog | Self::HoldfastCanary)
+    }
+
     /// Those who take part unless others are named.
     pub(super) fn usual() -> Vec<Self> {
         let all = Self::value_variants().iter().copied();

@@ -76,6 +76,8 @@ pub(super) struct Figures {
     pub(super) to_floor: Option<Ratio>,
     /// To the one of the others that takes least time.
     pub(super) to_best: Option<Ratio>,
+    /// Of Holdfast with something more than by default: to Holdfast as it is.
+    pub(super) to_plain: Option<Ratio>,
     /// Microseconds of a core for each unit at the fixed rate.
     pub(super) paced_cpu_us: Option<Summary>,
     /// Medians of the rounds.
@@ -121,7 +123,7 @@ impl Table {
             let row = played.rows.iter().find(|(it, _)| *it == peer);
             row.and_then(|(_, rounds)| rounds.costs())
         };
-        let floor = costs(Peer::Floor);
+        let (floor, plain) = (costs(Peer::Floor), costs(Peer::Holdfast));
         let others = played.rows.iter().filter(|(peer, _)| peer.is_other());
         let others = others.filter_map(|(_, rounds)| rounds.costs());
         let best = others.min_by(|a, b| {
@@ -137,6 +139,7 @@ impl Table {
             let figures = rounds.figures(played.rate).map(|figures| Figures {
                 to_floor: ratio(&floor),
                 to_best: ratio(&best),
+                to_plain: peer.has_more().then(|| ratio(&plain)).flatten(),
                 ..figures
             });
             Row {
@@ -202,6 +205,7 @@ impl Rounds {
             idle_ms: self.idle_ms,
             to_floor: None,
             to_best: None,
+            to_plain: None,
             paced_cpu_us: Summary::of(&over(Outcome::cpu_us, &self.paced)),
             overloaded: statistics::median(&kept)
                 .zip(rate)
@@ -246,6 +250,7 @@ pub(super) mod samples {
             rows: vec![
                 (Peer::Floor, rounds(&[10, 10, 11], 0.5)),
                 (Peer::Holdfast, rounds(&[40, 41, 39], 0.97)),
+                (Peer::HoldfastCanary, rounds(&[42, 41, 40], 0.97)),
                 (Peer::Haproxy, rounds(&[20, 20, 20], 0.96)),
                 (Peer::Nginx, broken),
             ],

@@ -106,7 +106,7 @@ mod tests {
     #[test]
     fn every_proxy_has_a_bar_and_no_text_is_markup() {
         let svg = samples::report().to_svg();
-        assert_eq!(svg.matches("<rect").count(), 3);
+        assert_eq!(svg.matches("<rect").count(), 4);
         assert!(svg.contains("A &lt;fast&gt; one") && svg.contains("errors"));
         assert!(svg.ends_with("</svg>"));
     }

@@ -65,6 +65,15 @@ fn write_table(text: &mut String, table: &Table) {
         );
     }
     for row in &table.rows {
+        let figures = row.figures.as_ref();
+        if let Some(ratio) = figures.and_then(|it| it.to_plain) {
+            let super::Ratio { value, low, high } = ratio;
+            let _ = writeln!(
+                text,
+                "  {}: {value:.3} [{low:.3}, {high:.3}] × holdfast",
+                row.peer
+            );
+        }
         for differs in &row.differs {
             let _ = writeln!(text, "  {} differs: {differs}", row.peer);
         }
@@ -127,6 +136,7 @@ mod tests {
             "haproxy       HAProxy version 2.6",
             "4.00 [",
             "no figures: 3 errors, first: status 502, 5 octets",
+            "holdfast+canary: 1.025 [",
             "without holdfast+log: no disk",
             "the load was the limit",
         ] {

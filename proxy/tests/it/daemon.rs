@@ -14,7 +14,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 
 use crate::app::App;
-use crate::client::{Client, until};
+use crate::client::{Client, PATIENCE, until};
 
 /// A running daemon. Dropping it ends the process.
 pub(crate) struct Daemon {
@@ -400,9 +400,25 @@ pub(crate) fn signal(pid: u64, signal: rustix::process::Signal) {
     let _ = rustix::process::kill_process(pid.unwrap(), signal);
 }
 
+/// While its queue is full, the kernel sends away whoever would not wait.
+async fn connected(socket: &Path) -> UnixStream {
+    let connecting = async {
+        loop {
+            match UnixStream::connect(socket).await {
+                Err(full) if full.kind() == std::io::ErrorKind::WouldBlock => {
+                    tokio::time::sleep(Duration::from_millis(5)).await; // Asks again; ends by the deadline.
+                }
+                connected => break connected.unwrap(),
+            }
+        }
+    };
+    let connected = tokio::time::timeout(PATIENCE, connecting).await;
+    connected.expect("the control socket's queue has room")
+}
+
 /// Says something over a control socket; the status and the answer.
 pub(crate) async fn say(socket: &Path, method: &str, path: &str, body: Value) -> (u16, Value) {
-    let mut stream = UnixStream::connect(socket).await.unwrap();
+    let mut stream = connected(socket).await;
     let body = body.to_string();
     let length = body.len();
     let head = format!(

@@ -39,6 +39,17 @@ impl Gone {
         Self { from, until }
     }
 
+    /// It went between these.
+    #[cfg(test)]
+    pub(super) fn between(from: Moment, until: Moment) -> Self {
+        Self { from, until }
+    }
+
+    /// When it was there at last.
+    pub(super) fn from(&self) -> Moment {
+        self.from
+    }
+
     /// When nobody could reach it any more.
     pub(super) fn until(&self) -> Moment {
         self.until

@@ -2,6 +2,7 @@
 //! an app that comes back does not take all connections at once, the kernel asks for the others again a second later, and how an
 //! app orders what it has taken is its own.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use holdfast_load::clock::Moment;
@@ -32,13 +33,15 @@ type Overtaken = (Waited, Waited);
 
 /// Where holds follow each other so closely that one begins in the middle of another's release. Who was let go before that and
 /// who was not are as far apart as the second hold is long, however close together they came: so only those count as overtaken who
-/// came a good while before.
-pub(super) fn of_many_holds(verdict: &mut Verdict, seen: &Seen) {
+/// came a good while before. And whoever is with the app when that goes comes back to the door and waits once more, which the
+/// proxy counts as one wait: so those are laid side by side between whose turns it did not go.
+pub(super) fn of_many_holds(verdict: &mut Verdict, seen: &Seen, gone: &[Gone]) {
     // A hold may be of writes only, and is none for reads.
     let (writes, reads) = (waited(seen, false), waited(seen, true));
     let count = writes.len() + reads.len();
-    let overtaken = [overtaken(writes, APART), overtaken(reads, APART)];
-    let worst = overtaken.into_iter().flatten().max_by_key(by);
+    let alike = [writes, reads].into_iter().flat_map(|it| apart(it, gone));
+    let overtaken = alike.filter_map(|alike| overtaken(alike, APART));
+    let worst = overtaken.max_by_key(by);
     verdict.must(
         "first come, first let go",
         format!(
@@ -47,6 +50,14 @@ pub(super) fn of_many_holds(verdict: &mut Verdict, seen: &Seen) {
         ),
         beyond_doubt(worst, seen) <= GRAIN && count > 0,
     );
+}
+
+/// Those who were let go before the app went for the first time, before the second time, and so on.
+fn apart(mut waited: Vec<Waited>, gone: &[Gone]) -> Vec<Vec<Waited>> {
+    let times = |it: &Waited| gone.iter().filter(|gone| gone.from() <= it.let_go).count();
+    waited.sort_by_cached_key(times);
+    let groups = waited.chunk_by(|one, next| times(one) == times(next));
+    groups.map(<[Waited]>::to_vec).collect()
 }
 
 /// Where an app is away each time, of those who came meanwhile: whoever was with it before has come to the door later than he was
@@ -102,8 +113,11 @@ fn by((one, other): &Overtaken) -> Duration {
     one.let_go.since(other.let_go)
 }
 
+/// How each came to an app for the first time.
 fn waited(seen: &Seen, idempotent: bool) -> Vec<Waited> {
+    let mut known = BTreeSet::new();
     let arrivals = seen.ledger.arrivals.iter();
+    let arrivals = arrivals.filter(|arrival| known.insert(&arrival.id));
     let of_one = arrivals.filter_map(|arrival| {
         let held = Duration::from_millis(arrival.held_ms?);
         let record = seen.run.record(seen.run.number(&arrival.id)?)?;
@@ -152,6 +166,22 @@ mod tests {
             number,
         };
         (0..).zip(seconds).map(one).collect()
+    }
+
+    #[test]
+    fn whoever_waited_again_because_the_app_went_is_not_laid_beside_those_before() {
+        let gone = Gone::between(
+            Moment::from_micros(9_000_000),
+            Moment::from_micros(9_500_000),
+        );
+        let seconds = |gone: &[Gone]| {
+            let groups = apart(waited(&[(1, 8), (2, 10), (4, 8), (5, 11)]), gone);
+            let seconds = |it: &Waited| it.let_go.since(Moment::default()).as_secs();
+            let group = |it: &Vec<Waited>| it.iter().map(seconds).collect::<Vec<_>>();
+            groups.iter().map(group).collect::<Vec<_>>()
+        };
+        assert_eq!(seconds(&[]), [vec![8, 10, 8, 11]]);
+        assert_eq!(seconds(&[gone]), [vec![8, 8], vec![10, 11]]);
     }
 
     #[test]

@@ -40,7 +40,7 @@ pub(super) fn judge(stage: &mut Stage, seen: &Seen, played: &Played) {
         &lost,
     );
     upgrades::closes(verdict, seen);
-    order::of_many_holds(verdict, seen);
+    order::of_many_holds(verdict, seen, &played.gone);
     tunnels(stage, seen, played);
     receipts(stage, seen, played);
     mixed::was_mixed(stage, seen);

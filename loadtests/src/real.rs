@@ -85,6 +85,12 @@ impl Kind {
         }
     }
 
+    /// Whether it takes requests up in about the order in which their connections come. Puma does not: a thread serves up
+    /// to ten requests of one connection while others wait for a thread, for more than a second with many connections.
+    pub(crate) fn keeps_order(self) -> bool {
+        self != Self::Puma
+    }
+
     /// Whether it takes a chunked body wherever its reads end. Puma 5.6 answers 400 and resets the connection if 4 KiB or
     /// more come in one read that ends within a line of a chunk's length: <https://github.com/puma/puma/issues/3337>.
     pub(crate) fn takes_any_chunks(self) -> bool {

@@ -40,15 +40,16 @@ pub(super) fn of_many_holds(verdict: &mut Verdict, seen: &Seen, gone: &[Gone]) {
     let (writes, reads) = (waited(seen, false), waited(seen, true));
     let count = writes.len() + reads.len();
     let alike = [writes, reads].into_iter().flat_map(|it| apart(it, gone));
-    let overtaken = alike.filter_map(|alike| overtaken(alike, APART));
-    let worst = overtaken.max_by_key(by);
+    let much = |it: &Overtaken| beyond_doubt(it, seen);
+    let overtaken = alike.filter_map(|alike| overtaken(alike, APART, much));
+    let worst = overtaken.max_by_key(much);
     verdict.must(
         "first come, first let go",
         format!(
             "of {count} who waited, none was let go later than one who was sent {APART:?} after it, or at worst {}",
             told(worst, seen)
         ),
-        beyond_doubt(worst, seen) <= GRAIN && count > 0,
+        worst.as_ref().map(much).unwrap_or_default() <= GRAIN && count > 0,
     );
 }
 
@@ -64,6 +65,7 @@ fn apart(mut waited: Vec<Waited>, gone: &[Gone]) -> Vec<Vec<Waited>> {
 /// sent.
 pub(super) fn of_whom_nobody_served(verdict: &mut Verdict, seen: &Seen, gone: &[Gone]) {
     let all = [waited(seen, false), waited(seen, true)].concat();
+    let much = |it: &Overtaken| beyond_doubt(it, seen);
     for (at, gone) in (1..).zip(gone) {
         let came = |it: &&Waited| gone.until() < it.sent && it.sent < gone.until() + down::AWAY;
         let waited: Vec<Waited> = all.iter().filter(came).copied().collect();
@@ -73,22 +75,22 @@ pub(super) fn of_whom_nobody_served(verdict: &mut Verdict, seen: &Seen, gone: &[
             (None, _) | (_, None) => Duration::ZERO,
         };
         let count = waited.len();
-        let worst = overtaken(waited, Duration::ZERO);
+        let worst = overtaken(waited, Duration::ZERO, much);
         verdict.must(
             format!("first come, first let go, the {at}. time"),
             format!(
                 "of {count} in a release of {release:?}, at worst {}",
                 told(worst, seen)
             ),
-            hold::in_order(beyond_doubt(worst, seen), release),
+            hold::in_order(worst.as_ref().map(much).unwrap_or_default(), release),
         );
     }
 }
 
 /// By how much, if clients that stood still about then stood between the moment of sending that they noted and the sending.
-fn beyond_doubt(worst: Option<Overtaken>, seen: &Seen) -> Duration {
-    let doubt = |(one, other): &Overtaken| seen.run.paused(one.sent, other.sent + GRAIN);
-    worst.map_or(Duration::ZERO, |it| by(&it).saturating_sub(doubt(&it)))
+fn beyond_doubt(overtaken: &Overtaken, seen: &Seen) -> Duration {
+    let (one, other) = overtaken;
+    by(overtaken).saturating_sub(seen.run.paused(one.sent, other.sent + GRAIN))
 }
 
 fn told(worst: Option<Overtaken>, seen: &Seen) -> String {
@@ -99,7 +101,7 @@ fn told(worst: Option<Overtaken>, seen: &Seen) -> String {
     format!(
         "{:?} ({:?} beyond doubt): {} (sent after {:?}, let go after {:?}) by {} ({:?}, {:?})",
         by(&(one, other)),
-        beyond_doubt(worst, seen),
+        beyond_doubt(&(one, other), seen),
         one.number,
         at(one.sent),
         at(one.let_go),
@@ -139,7 +141,11 @@ fn is_sent_at_once(kind: Kind) -> bool {
 }
 
 /// Who was let go later, and by most, than one who was sent so long after, and that one.
-fn overtaken(mut waited: Vec<Waited>, apart: Duration) -> Option<Overtaken> {
+fn overtaken(
+    mut waited: Vec<Waited>,
+    apart: Duration,
+    much: impl Fn(&Overtaken) -> Duration,
+) -> Option<Overtaken> {
     waited.sort_unstable();
     let mut first_of_later: Vec<Option<Waited>> = vec![None; waited.len() + 1];
     for (at, one) in waited.iter().enumerate().rev() {
@@ -151,7 +157,7 @@ fn overtaken(mut waited: Vec<Waited>, apart: Duration) -> Option<Overtaken> {
         let first = first_of_later[later]?;
         (first.let_go < one.let_go).then_some((*one, first))
     });
-    overtaken.max_by_key(by)
+    overtaken.max_by_key(much)
 }
 
 #[cfg(test)]
@@ -187,7 +193,7 @@ mod tests {
     #[test]
     fn whoever_came_a_good_while_later_must_not_be_let_go_first() {
         let worst = |seconds: &[(u64, u64)]| {
-            let worst = overtaken(waited(seconds), APART);
+            let worst = overtaken(waited(seconds), APART, by);
             worst.map(|pair| (by(&pair).as_secs(), pair.0.number, pair.1.number))
         };
         assert_eq!(worst(&[]), None);

@@ -71,6 +71,9 @@ impl Play {
         let early = early.count();
         verdict.must("strategy overlap holds nobody", early, early == 0);
         hold::order_at_the_door(verdict, &seen);
+        if self.first.kind.keeps_order() {
+            hold::order(verdict, &seen);
+        }
         Ok(())
     }
 

@@ -298,7 +298,7 @@ async fn read_mail(mut mail: mpsc::Receiver<Mail>, house: House) {
     while let Some(mail) = mail.recv().await {
         match mail {
             Mail::Retire(uid, done) => {
-                house.worker.pool.retire(uid);
+                house.worker.pool.retire(uid).await;
                 let _ = done.send(());
             }
             Mail::Pulse(read) => drop(read.send(())),

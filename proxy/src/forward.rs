@@ -1,16 +1,17 @@
 //! forward: the request goes up, the answer comes down, and what may be tried again is tried again (RFC 9110, 9.2.2).
 
-mod attempt;
+mod failure;
 mod prepare;
 mod spare;
+mod tries;
 
 use std::pin::{Pin, pin};
 use std::rc::Rc;
-use std::time::Duration;
 
 use holdfast_config::Protocol;
 use http::header::{self, HeaderMap, HeaderValue};
-use http::{Method, Request, Response, StatusCode, Version, response};
+use http::request::Parts;
+use http::{Method, Request, Response, StatusCode, Uri, Version, response};
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
 use swap_gate::Class;
@@ -25,17 +26,12 @@ use crate::lease::Lease;
 use crate::policy::{self, Refused};
 use crate::release::class;
 use crate::table::App;
-use crate::upstream::{Checkout, ConnectError, Sent};
+use crate::upstream::{Checkout, Sent};
 use crate::websocket::Websocket;
-use attempt::{Attempt, Refusal, failure, loss_of, unsent_or_failed};
+use failure::{Failure, unsent_or_failed};
 pub(crate) use prepare::{prepare, take_back};
 use spare::{Head, Spare};
-
-/// So often an app may refuse a request unread before that is its answer.
-const REFUSALS_MAX: u32 = 3;
-
-/// So many connects of one request may time out at an instance that takes others.
-const FULL_MAX: u32 = 5;
+use tries::{Failed, Next, Tries};
 
 /// How forwarding ended.
 pub(crate) enum Forwarded {
@@ -83,174 +79,68 @@ impl Forward<'_> {
         }
         let scheme = self.conn.front().scheme();
         let target = prepare(exchange, &self.app().settings.config, scheme);
-        let mut tried = Vec::new();
-        let mut last = Loss::ConnectRefused;
-        let mut full = 0;
-        while let Some(instance) = self.lease.choose(&tried, clock::lately()) {
+        let mut tries = Tries::default();
+        while let Some(instance) = self.lease.choose(&tries.tried, clock::lately()) {
             account.tries(instance);
-            let began = clock::lately();
-            let mut checkout = match self.checkout(exchange, instance).await {
-                Ok(checkout) => checkout,
-                Err(ConnectError::TimedOut(_))
-                    if full < FULL_MAX && self.is_only_full(instance, began) =>
-                {
-                    full += 1;
-                    continue;
-                }
-                Err(error) => {
-                    last = self.not_connected(instance, &error);
-                    account.stumbled(last);
-                    tried.push(instance);
-                    continue;
-                }
+            let mut checkout = match self.pooled(exchange, instance).await {
+                Some(pooled) => pooled,
+                None => match self.connect(exchange, instance, account, &mut tries).await {
+                    Some(fresh) => fresh,
+                    None => continue,
+                },
             };
             let may_be_older = self.lease.has_older() && exchange.head.method == Method::GET;
             let (sending, spare) = self.send(exchange, &mut checkout);
-            match self.outcome(pin!(sending), &checkout).await {
-                Attempt::Answered(response) => {
-                    let is_missing = response.status() == StatusCode::NOT_FOUND;
-                    let again = (may_be_older && is_missing).then(|| spare.replay());
+            let how = match self.outcome(pin!(sending), &checkout).await {
+                Ok(response) => {
+                    let is_missing = may_be_older && response.status() == StatusCode::NOT_FOUND;
+                    let again = is_missing.then(|| spare.replay()).flatten();
                     let forwarded = self.answer(response, checkout, account);
-                    return match (forwarded, again.flatten()) {
-                        (Forwarded::Answered(answered), Some(head)) => {
-                            exchange.head = head;
-                            take_back(exchange, target);
-                            Forwarded::NotFound(answered)
-                        }
-                        (forwarded, _) => forwarded,
+                    return match again {
+                        Some(head) => not_found(forwarded, exchange, head, target),
+                        None => forwarded,
                     };
                 }
-                Attempt::Unsent(request) => {
-                    let (head, body) = request.into_parts();
-                    (exchange.head, exchange.body) = (head, body.into_unsent());
-                    if checkout.fresh {
-                        tried.push(instance);
-                    }
-                }
-                Attempt::Refused(refusal) => {
-                    exchange.refused += 1;
-                    if refusal == Refusal::Stream {
-                        account.stumbled(Loss::UpstreamReset);
-                    }
-                    let may = exchange.refused <= REFUSALS_MAX
-                        && (refusal == Refusal::GoingAway || account.spend_retry());
-                    // Boxed, as all that is rare: each request has room for it otherwise.
-                    let recovered = Box::pin(spare.recover()).await;
-                    let Some((head, body)) = recovered.filter(|_| may) else {
-                        return Forwarded::Lost(Loss::UpstreamReset);
-                    };
-                    (exchange.head, exchange.body) = (head, body);
-                }
-                Attempt::TimedOut if self.conn.waits_for_client() => {
-                    return Forwarded::Refused(policy::SLOW_BODY);
-                }
-                Attempt::TimedOut => return Forwarded::Lost(Loss::UpstreamTimeout),
-                Attempt::Failed(_) if self.conn.is_upload_broken() => {
-                    return Forwarded::Refused(policy::BROKEN_BODY);
-                }
-                Attempt::Failed(_) if self.lease.is_cut() => return Forwarded::Cut,
-                Attempt::Failed(error) => match spare.replay() {
-                    // Octets that are no answer are an answer that has begun.
-                    Some(head)
-                        if exchange.sent == 0 && !error.is_parse() && account.spend_retry() =>
-                    {
-                        last = failure(&error);
-                        account.retried(last);
-                        exchange.head = head;
-                        exchange.sent += 1;
-                        if self.lease.is_beside() {
-                            // The live release has not failed it yet.
-                            break;
-                        }
-                    }
-                    // Failed twice: it may go back to the door, but only if there is nobody to connect to.
-                    Some(head)
-                        if exchange.sent > 0 && !Box::pin(self.is_reachable(instance)).await =>
-                    {
-                        exchange.head = head;
-                        tried.push(instance);
-                    }
-                    _ => return Forwarded::Lost(failure(&error)),
-                },
+                Err(failure) => failure,
+            };
+            let failed = Failed {
+                how,
+                instance,
+                fresh: checkout.fresh,
+                spare,
+            };
+            match self.recover(failed, exchange, account, &mut tries).await {
+                Next::Again => {}
+                Next::TurnBack => break,
+                Next::End(forwarded) => return *forwarded,
             }
         }
         take_back(exchange, target);
-        Forwarded::Unreachable(last)
+        Forwarded::Unreachable(tries.last)
     }
 
     fn app(&self) -> &App {
         self.lease.app()
     }
 
-    async fn checkout(
-        &self,
-        exchange: &Exchange,
-        instance: usize,
-    ) -> Result<Checkout, ConnectError> {
-        let worker = &self.conn.worker;
+    /// A connection that is there, if it may take this request.
+    async fn pooled(&self, exchange: &Exchange, instance: usize) -> Option<Checkout> {
         let class = class(&exchange.head.method);
-        // To look at the others first, as below, would put it behind all that are let go after it.
-        let anew = class == Class::Unsafe && !exchange.held.is_zero();
-        if class == Class::Unsafe && !anew {
+        let tried = exchange.sent > 0 || exchange.refused > 0;
+        if class == Class::Unsafe {
+            // To look at the others first would put it behind all that are let go after it.
+            if !exchange.held.is_zero() {
+                return None;
+            }
             // Lets every connection look whether its app has closed it: what is not idempotent may not be sent twice, so
             // it must not meet a close that is already there.
             tokio::task::yield_now().await;
         }
-        let tried = exchange.sent > 0 || exchange.refused > 0;
-        let pooled = if !anew && !tried && !exchange.facts.websocket {
-            worker.pool.checkout(&self.lease, instance, class)
-        } else {
-            None
-        };
-        if let Some(pooled) = pooled {
-            return Ok(pooled);
+        if tried || exchange.facts.websocket {
+            return None;
         }
-        let limit = self.app().settings.config.timeouts.connect;
-        let connecting = worker
-            .pool
-            .connect(&self.lease, instance, limit, worker.index);
-        let mut fresh = Box::pin(connecting).await?;
-        let now = clock::now();
-        // A release of held requests opens many at once. Kept, they would each take a thread of the app while it looks
-        // for another request on them (Puma, gunicorn's gthread), and whoever comes later would wait behind that.
-        fresh.once = !exchange.held.is_zero() && !exchange.facts.websocket && !fresh.is_shared();
-        self.lease.instance(instance).reinstate(now);
-        Ok(fresh)
-    }
-
-    /// Whether the instance takes a connect now.
-    async fn is_reachable(&self, instance: usize) -> bool {
-        let worker = &self.conn.worker;
-        let limit = self.app().settings.config.timeouts.connect;
-        let began = clock::lately();
-        match worker
-            .pool
-            .connect(&self.lease, instance, limit, worker.index)
-            .await
-        {
-            Ok(fresh) => {
-                fresh.put_back(&self.lease);
-                true
-            }
-            Err(ConnectError::TimedOut(_)) if self.is_only_full(instance, began) => true,
-            Err(error) => {
-                self.not_connected(instance, &error);
-                false
-            }
-        }
-    }
-
-    /// Whether others were connected to it meanwhile: then it is not down. More came than may wait to be accepted, and the
-    /// kernel lets the rest ask again.
-    fn is_only_full(&self, instance: usize, since: Duration) -> bool {
-        self.lease.instance(instance).has_taken_one_since(since)
-    }
-
-    fn not_connected(&self, instance: usize, error: &ConnectError) -> Loss {
-        let instance = self.lease.instance(instance);
-        instance.eject(clock::now());
-        tracing::debug!(app = %self.app().name, instance = %instance.address, %error, "not connected");
-        loss_of(error)
+        let pool = &self.conn.worker.pool;
+        pool.checkout(&self.lease, instance, class)
     }
 
     /// Sends the exchange as a request. The future waits for its answer; the spare is for another try.
@@ -292,12 +182,12 @@ impl Forward<'_> {
         (Request::from_parts(head, body), spare)
     }
 
-    /// What the attempt comes to.
+    /// What the try comes to.
     async fn outcome(
         &self,
         sending: Pin<&mut impl Future<Output = Sent>>,
         checkout: &Checkout,
-    ) -> Attempt {
+    ) -> Result<Response<Incoming>, Failure> {
         let sent = tokio::select! {
             biased;
             sent = sending => Some(sent),
@@ -305,9 +195,9 @@ impl Forward<'_> {
         };
         self.conn.stop_waiting();
         match sent {
-            Some(Ok(response)) => Attempt::Answered(response),
-            Some(Err(error)) => unsent_or_failed(error, checkout),
-            None => Attempt::TimedOut,
+            Some(Ok(response)) => Ok(response),
+            Some(Err(error)) => Err(unsent_or_failed(error, checkout)),
+            None => Err(Failure::TimedOut),
         }
     }
 
@@ -380,4 +270,15 @@ impl Forward<'_> {
             fields.append(header::SET_COOKIE, cookie);
         }
     }
+}
+
+/// The answer, and the request as it was for the release before.
+#[cold]
+fn not_found(forwarded: Forwarded, exchange: &mut Exchange, head: Parts, target: Uri) -> Forwarded {
+    let Forwarded::Answered(answered) = forwarded else {
+        return forwarded;
+    };
+    exchange.head = head;
+    take_back(exchange, target);
+    Forwarded::NotFound(answered)
 }

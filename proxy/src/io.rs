@@ -37,13 +37,12 @@ where
     if total > SMALL {
         return io.poll_write_vectored(cx, slices);
     }
-    let mut together = [0; SMALL];
-    let mut len = 0;
+    let mut together = [MaybeUninit::uninit(); SMALL];
+    let mut together = ReadBuf::uninit(&mut together);
     for slice in slices {
-        together[len..len + slice.len()].copy_from_slice(slice);
-        len += slice.len();
+        together.put_slice(slice);
     }
-    io.poll_write(cx, &together[..len])
+    io.poll_write(cx, together.filled())
 }
 
 /// A plain connection to an app.

@@ -1,20 +1,18 @@
-//! What one attempt came to.
+//! Why a try was not answered.
 
-use http::{Request, Response};
-use hyper::body::Incoming;
+use http::Request;
 use hyper::client::conn::TrySendError;
 
 use crate::body::RequestBody;
 use crate::counters::Loss;
 use crate::upstream::{Checkout, ConnectError};
 
-/// What one attempt came to.
-pub(super) enum Attempt {
-    Answered(Response<Incoming>),
+/// Why there is no answer.
+pub(super) enum Failure {
     /// Nothing has left: the connection was gone before.
     Unsent(Box<Request<RequestBody>>),
     /// Octets may have left, no answer came.
-    Failed(hyper::Error),
+    Broken(hyper::Error),
     /// The app has not taken it up, and says so (HTTP/2).
     Refused(Refusal),
     TimedOut,
@@ -28,19 +26,20 @@ pub(super) enum Refusal {
     Stream,
 }
 
+#[cold]
 pub(super) fn unsent_or_failed(
     mut error: TrySendError<Request<RequestBody>>,
     checkout: &Checkout,
-) -> Attempt {
+) -> Failure {
     match error.take_message() {
         // The connection had gone; the body finds its own way back.
-        Some(_) if checkout.is_shared() => Attempt::Refused(Refusal::GoingAway),
-        Some(request) => Attempt::Unsent(Box::new(request)),
+        Some(_) if checkout.is_shared() => Failure::Refused(Refusal::GoingAway),
+        Some(request) => Failure::Unsent(Box::new(request)),
         None => {
             let error = error.into_error();
             match refusal(&error) {
-                Some(refusal) => Attempt::Refused(refusal),
-                None => Attempt::Failed(error),
+                Some(refusal) => Failure::Refused(refusal),
+                None => Failure::Broken(error),
             }
         }
     }
@@ -72,7 +71,7 @@ pub(super) fn loss_of(error: &ConnectError) -> Loss {
     }
 }
 
-pub(super) fn failure(error: &hyper::Error) -> Loss {
+pub(super) fn loss_of_error(error: &hyper::Error) -> Loss {
     let is_no_http2 = http2_error(error).is_some_and(h2::Error::is_library);
     if error.is_parse() || is_no_http2 {
         Loss::UpstreamMalformed

@@ -183,35 +183,37 @@ impl Pool {
         }
     }
 
-    /// Closes all idle connections to this release: a few at a time, so that no request waits for all of them.
+    /// Closes all idle connections to this release.
     pub(crate) async fn retire(&self, uid: u64) {
         self.shares.retire(uid);
-        let mut leaving = self.take_idle(uid);
-        while !leaving.is_empty() {
-            leaving.truncate(leaving.len().saturating_sub(CLOSED_AT_ONCE));
-            tokio::task::yield_now().await;
-        }
-    }
-
-    /// Nobody else gets them any more.
-    fn take_idle(&self, uid: u64) -> Vec<Idle> {
-        let mut idle = self.idle.borrow_mut();
-        let of_release = idle.extract_if(.., |key, _| key.0 == uid);
-        of_release
-            .flat_map(|(_, connections)| connections)
-            .collect()
+        close(self.take_idle(|key, _| key.0 == uid)).await;
     }
 
     /// Closes what has been idle for too long. To be called now and then.
-    pub(crate) fn sweep(&self) {
+    pub(crate) async fn sweep(&self) {
         let now = clock::now();
-        let young =
-            |idle: &Idle| now.saturating_sub(idle.since) <= idle.limit && !idle.sender.is_closed();
-        self.idle.borrow_mut().retain(|_, connections| {
-            connections.retain(young);
+        self.shares.sweep();
+        let old =
+            |idle: &Idle| now.saturating_sub(idle.since) > idle.limit || idle.sender.is_closed();
+        close(self.take_idle(|_, idle| old(idle))).await;
+    }
+
+    /// Nobody else gets them any more.
+    fn take_idle(&self, leaves: impl Fn(&Key, &Idle) -> bool) -> Vec<Idle> {
+        let mut taken = Vec::new();
+        self.idle.borrow_mut().retain(|key, connections| {
+            taken.extend(connections.extract_if(.., |idle| leaves(key, idle)));
             !connections.is_empty()
         });
-        self.shares.sweep();
+        taken
+    }
+}
+
+/// A few at a time, so that no request waits for all of them.
+async fn close(mut leaving: Vec<Idle>) {
+    while !leaving.is_empty() {
+        leaving.truncate(leaving.len().saturating_sub(CLOSED_AT_ONCE));
+        tokio::task::yield_now().await;
     }
 }
 

@@ -289,7 +289,7 @@ impl Door {
 async fn sweep(worker: Rc<Worker>) {
     loop {
         tokio::time::sleep(SWEEP).await;
-        worker.pool.sweep();
+        worker.pool.sweep().await;
         worker.memory.look(clock::now());
     }
 }

@@ -3,6 +3,9 @@
 //! mimalloc: each worker has a heap of its own (ARCHITECTURE.md says what that saves). What is free in it is kept while its
 //! thread has nothing to do: after a hold of thousands that would be tens of MiB, for as long as the daemon runs.
 
+#[cfg(not(fuzzing))]
+mod allocator;
+
 use std::cell::Cell;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -71,7 +74,7 @@ impl Drop for Built {
 /// Not for fuzzers: theirs finds more.
 #[cfg(not(fuzzing))]
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: allocator::Allocator = allocator::Allocator;
 
 /// Of this thread's heap, and of the C library's, where the cryptography has its own.
 #[expect(

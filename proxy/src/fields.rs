@@ -2,6 +2,7 @@
 
 use bytes::{Buf, Bytes};
 use http::header::{HeaderMap, HeaderName, HeaderValue};
+use http::uri::PathAndQuery;
 
 /// Room for the fields of most requests.
 const USUAL_BYTES: usize = 1024;
@@ -14,9 +15,16 @@ pub(crate) struct Fields(Vec<u8>);
 impl Fields {
     pub(crate) fn of(map: &HeaderMap) -> Self {
         let mut fields = Vec::with_capacity(USUAL_BYTES);
-        for (name, value) in map {
-            put(&mut fields, name, value);
-        }
+        put_all(&mut fields, map);
+        Self(fields)
+    }
+
+    /// The same behind a target.
+    pub(crate) fn behind(target: &str, map: &HeaderMap) -> Self {
+        let mut fields = Vec::with_capacity(USUAL_BYTES);
+        put_number(&mut fields, target.len());
+        fields.extend_from_slice(target.as_bytes());
+        put_all(&mut fields, map);
         Self(fields)
     }
 
@@ -29,13 +37,30 @@ impl Fields {
 
     /// As they were. None is never seen: what were fields once are fields again.
     pub(crate) fn restore(self) -> Option<HeaderMap> {
-        let mut map = HeaderMap::new();
-        let mut fields = Bytes::from(self.0);
-        while fields.has_remaining() {
-            take(&mut fields, &mut map)?;
-        }
-        Some(map)
+        take_all(Bytes::from(self.0))
     }
+
+    /// The same with the target that they are behind.
+    pub(crate) fn restore_behind(self) -> Option<(PathAndQuery, HeaderMap)> {
+        let mut fields = Bytes::from(self.0);
+        let length = take_number(&mut fields)?;
+        let target = PathAndQuery::from_maybe_shared(fields.split_to(length)).ok()?;
+        Some((target, take_all(fields)?))
+    }
+}
+
+fn put_all(fields: &mut Vec<u8>, map: &HeaderMap) {
+    for (name, value) in map {
+        put(fields, name, value);
+    }
+}
+
+fn take_all(mut fields: Bytes) -> Option<HeaderMap> {
+    let mut map = HeaderMap::new();
+    while fields.has_remaining() {
+        take(&mut fields, &mut map)?;
+    }
+    Some(map)
 }
 
 fn put(fields: &mut Vec<u8>, name: &HeaderName, value: &HeaderValue) {
@@ -103,9 +128,13 @@ mod tests {
         map.insert("x-long", long);
         let before = map.clone();
         let kept = Fields::of(&map).restore().unwrap();
+        let target = "/a?b=".to_owned() + &"c".repeat(300);
+        let behind = Fields::behind(&target, &map);
+        let (again, behind) = behind.restore_behind().unwrap();
+        assert_eq!(again.as_str(), target);
         let taken = Fields::take(&mut map).restore().unwrap();
         assert!(map.is_empty());
-        for same in [kept, taken] {
+        for same in [kept, behind, taken] {
             assert_eq!(format!("{same:?}"), format!("{before:?}"), "and in order");
             assert_eq!(same, before);
             assert!(same["authorization"].is_sensitive());

@@ -5,7 +5,6 @@ mod prepare;
 mod spare;
 mod tries;
 
-use std::pin::{Pin, pin};
 use std::rc::Rc;
 
 use holdfast_config::Protocol;
@@ -26,7 +25,7 @@ use crate::lease::Lease;
 use crate::policy::{self, Refused};
 use crate::release::class;
 use crate::table::App;
-use crate::upstream::{Checkout, Sent};
+use crate::upstream::{Checkout, Sending};
 use crate::websocket::Websocket;
 use failure::{Failure, unsent_or_failed};
 pub(crate) use prepare::{prepare, take_back};
@@ -91,7 +90,7 @@ impl Forward<'_> {
             };
             let may_be_older = self.lease.has_older() && exchange.head.method == Method::GET;
             let (sending, spare) = self.send(exchange, &mut checkout);
-            let how = match self.outcome(pin!(sending), &checkout).await {
+            let how = match self.outcome(sending, &checkout).await {
                 Ok(response) => {
                     let is_missing = may_be_older && response.status() == StatusCode::NOT_FOUND;
                     let again = is_missing.then(|| spare.replay()).flatten();
@@ -144,11 +143,7 @@ impl Forward<'_> {
     }
 
     /// Sends the exchange as a request. The future waits for its answer; the spare is for another try.
-    fn send(
-        &self,
-        exchange: &mut Exchange,
-        checkout: &mut Checkout,
-    ) -> (impl Future<Output = Sent> + use<>, Spare) {
+    fn send(&self, exchange: &mut Exchange, checkout: &mut Checkout) -> (Sending, Spare) {
         let trailers = exchange.facts.trailers;
         let (mut request, spare) = self.request(exchange, checkout);
         if checkout.once {
@@ -185,7 +180,7 @@ impl Forward<'_> {
     /// What the try comes to.
     async fn outcome(
         &self,
-        sending: Pin<&mut impl Future<Output = Sent>>,
+        sending: Sending,
         checkout: &Checkout,
     ) -> Result<Response<Incoming>, Failure> {
         let sent = tokio::select! {
@@ -274,7 +269,12 @@ impl Forward<'_> {
 
 /// The answer, and the request as it was for the release before.
 #[cold]
-fn not_found(forwarded: Forwarded, exchange: &mut Exchange, head: Parts, target: Uri) -> Forwarded {
+fn not_found(
+    forwarded: Forwarded,
+    exchange: &mut Exchange,
+    head: Parts,
+    target: Option<Box<Uri>>,
+) -> Forwarded {
     let Forwarded::Answered(answered) = forwarded else {
         return forwarded;
     };

@@ -10,6 +10,7 @@ mod translate;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::io;
+use std::pin::Pin;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -21,7 +22,6 @@ use hyper::body::Incoming;
 use hyper::client::conn::TrySendError;
 use hyper::client::conn::http1::SendRequest;
 use swap_gate::Class;
-use tokio_util::either::Either;
 
 use crate::body::RequestBody;
 use crate::clock;
@@ -78,6 +78,9 @@ pub(crate) struct Checkout {
 
 /// The head of the answer, or why there is none.
 pub(crate) type Sent = Result<Response<Incoming>, TrySendError<Request<RequestBody>>>;
+
+/// Waits for it. Boxed: it has room for the whole request, in case that this cannot be sent.
+pub(crate) type Sending = Pin<Box<dyn Future<Output = Sent>>>;
 
 enum Sender {
     /// Nobody else's while it is in use.
@@ -224,17 +227,17 @@ impl Checkout {
         mut request: Request<RequestBody>,
         lease: &Lease,
         trailers: bool,
-    ) -> impl Future<Output = Sent> + use<> {
+    ) -> Sending {
         match &mut self.sender {
             Sender::Alone(sender) => {
                 translate::to_http1(&mut request);
-                Either::Left(sender.try_send_request(request))
+                Box::pin(sender.try_send_request(request))
             }
             Sender::Shared(share) => {
                 let scheme = lease.tls().map_or(Scheme::HTTP, |_| Scheme::HTTPS);
                 let instance = &lease.instance(self.key.1).address;
                 translate::to_http2(&mut request, scheme, instance, trailers);
-                Either::Right(share.sender().try_send_request(request))
+                Box::pin(share.sender().try_send_request(request))
             }
         }
     }

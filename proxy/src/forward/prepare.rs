@@ -7,8 +7,12 @@ use http::uri::{PathAndQuery, Uri};
 use crate::exchange::Exchange;
 
 /// Puts in the fields that the app gets from us, and takes a stripped prefix off. What is said in these
-/// fields of a client is believed of trusted fronts only. Returns the target as it was.
-pub(crate) fn prepare(exchange: &mut Exchange, app: &App, scheme: &'static str) -> Uri {
+/// fields of a client is believed of trusted fronts only. Returns the target as it was, if it is another now.
+pub(crate) fn prepare(
+    exchange: &mut Exchange,
+    app: &App,
+    scheme: &'static str,
+) -> Option<Box<Uri>> {
     const HELD_MS: HeaderName = HeaderName::from_static("x-held-ms");
     let fields = &mut exchange.head.headers;
     exchange.origin.tell(fields, scheme);
@@ -18,16 +22,19 @@ pub(crate) fn prepare(exchange: &mut Exchange, app: &App, scheme: &'static str) 
         let held_ms = u64::try_from(exchange.held.as_millis()).unwrap_or(u64::MAX);
         fields.insert(HELD_MS, HeaderValue::from(held_ms));
     }
-    let target = exchange.head.uri.clone();
-    if app.strip_prefix {
-        strip_prefix(&mut exchange.head.uri, &app.paths);
+    if !app.strip_prefix {
+        return None;
     }
-    target
+    let target = exchange.head.uri.clone();
+    strip_prefix(&mut exchange.head.uri, &app.paths);
+    Some(Box::new(target))
 }
 
 /// Makes it again what it was before it was prepared and perhaps written for HTTP/1.1.
-pub(crate) fn take_back(exchange: &mut Exchange, target: Uri) {
-    exchange.head.uri = target;
+pub(crate) fn take_back(exchange: &mut Exchange, target: Option<Box<Uri>>) {
+    if let Some(target) = target {
+        exchange.head.uri = *target;
+    }
     let fields = &mut exchange.head.headers;
     if fields.get(header::HOST).is_some_and(HeaderValue::is_empty) {
         fields.remove(header::HOST);

@@ -2,7 +2,8 @@
 //! to be gone at one stroke.
 
 use http::request::Parts;
-use http::{Method, Request, Uri, Version};
+use http::uri::PathAndQuery;
+use http::{Method, Request, Version};
 
 use crate::body::{Recovery, Upload};
 use crate::fields::Fields;
@@ -34,27 +35,30 @@ impl Spare {
 /// A request's head, without what it has of its connection alone.
 pub(super) struct Head {
     method: Method,
-    uri: Uri,
     version: Version,
+    /// Behind its target.
     fields: Fields,
 }
 
 impl Head {
     pub(super) fn of(head: &Parts) -> Self {
+        // The policy leaves nothing of a target but this.
+        let target = head.uri.path_and_query();
+        let target = target.map_or("/", PathAndQuery::as_str);
         Self {
             method: head.method.clone(),
-            uri: head.uri.clone(),
             version: head.version,
-            fields: Fields::of(&head.headers),
+            fields: Fields::behind(target, &head.headers),
         }
     }
 
     fn restore(self) -> Option<Parts> {
+        let (target, fields) = self.fields.restore_behind()?;
         let mut head = Request::new(()).into_parts().0;
         head.method = self.method;
-        head.uri = self.uri;
+        head.uri = target.into();
         head.version = self.version;
-        head.headers = self.fields.restore()?;
+        head.headers = fields;
         Some(head)
     }
 }

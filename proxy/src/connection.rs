@@ -65,18 +65,25 @@ pub(crate) async fn run(accepted: Accepted, worker: Rc<Worker>) {
     let Some(peer) = peer::meet(&mut stream, client, &front).await else {
         return;
     };
-    // Boxed: it is over when a request waits, which would have room for it.
-    let (mut stream, first) = match Box::pin(enter(stream, &front)).await {
+    let entered = match read_at_once(&mut stream, &front) {
+        Some(first) => Ok(Some((Secured::Plain(stream), first))),
+        // Boxed: it is over when a request waits, which would have room for it.
+        None => Box::pin(enter(stream, &front)).await,
+    };
+    let (mut stream, first) = match entered {
         Ok(Some(entered)) => entered,
         Ok(None) => return tracing::debug!(%client, "an ACME authority is answered"),
         // The handshake has told the client what it could be told.
         Err(error) => return tracing::debug!(%client, %error, "no handshake"),
     };
     let conn = Rc::new(Conn::new(worker, front, peer.into()));
-    let Ok(version) = version(&mut stream, first, &conn).await else {
+    let version = match version_at_once(&stream, first) {
+        Ok(version) => Ok(version),
+        Err(first) => Box::pin(version(&mut stream, first, &conn)).await,
+    };
+    let Ok((is_http2, mut read)) = version else {
         return linger::close(stream).await;
     };
-    let (is_http2, mut read) = version;
     // So many octets of it had been let in before.
     let mut known = 0;
     let mut deadline = None;
@@ -102,7 +109,7 @@ pub(crate) async fn run(accepted: Accepted, worker: Rc<Worker>) {
             Ended::Resting(ahead) => {
                 read = ahead;
                 if read.is_empty() {
-                    match rest(&conn, &mut stream, &mut deadline).await {
+                    match Box::pin(rest(&conn, &mut stream, &mut deadline)).await {
                         Some(octets) => read = octets,
                         None => break,
                     }
@@ -130,6 +137,17 @@ pub(crate) async fn run(accepted: Accepted, worker: Rc<Worker>) {
 const SLOW_HEAD: &[u8] =
     b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\
     Proxy-Status: holdfast; error=http_request_error; details=\"the head took too long\"\r\n\r\n";
+
+/// What a client in the clear has sent already. Most have: nothing is built to wait for it.
+fn read_at_once(stream: &mut Plain, front: &Front) -> Option<Bytes> {
+    if front.tls.is_some() {
+        return None;
+    }
+    match poll_read_some(stream, &mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(Ok(first)) => Some(first),
+        Poll::Ready(Err(_)) | Poll::Pending => None,
+    }
+}
 
 /// The way into the connection: its first octets, or through a handshake. Accepted sockets may never say anything: nothing
 /// is built for them until they do. None: a handshake was all that was wanted.
@@ -172,6 +190,20 @@ async fn within<T>(
     }
 }
 
+/// Whether the client speaks HTTP/2, where its first octets say so, as those of most do; else they are given back.
+fn version_at_once(stream: &Secured, first: Bytes) -> Result<(bool, Bytes), Bytes> {
+    let is_in_clear = stream.agreed_on_http2().is_none();
+    if is_in_clear && !first.is_empty() && !may_be_preface(&first) {
+        Ok((false, first))
+    } else {
+        Err(first)
+    }
+}
+
+fn may_be_preface(octets: &[u8]) -> bool {
+    octets.starts_with(&http2::PREFACE[..1])
+}
+
 /// Whether the client speaks HTTP/2, agreed on in the handshake or known to it before; and the octets read to find out.
 /// An error: it says nothing.
 async fn version(stream: &mut Secured, first: Bytes, conn: &Conn) -> io::Result<(bool, Bytes)> {
@@ -189,7 +221,7 @@ async fn version(stream: &mut Secured, first: Bytes, conn: &Conn) -> io::Result<
     if first.is_empty() {
         return Err(io::ErrorKind::UnexpectedEof.into());
     }
-    if agreed.is_some() || !first.starts_with(&http2::PREFACE[..1]) {
+    if agreed.is_some() || !may_be_preface(&first) {
         return Ok((false, first));
     }
     let mut read = BytesMut::from(first);

@@ -77,7 +77,7 @@ pub(crate) struct Checkout {
 }
 
 /// The head of the answer, or why there is none.
-pub(crate) type Sent = Result<Response<Incoming>, TrySendError<Request<RequestBody>>>;
+type Sent = Result<Response<Incoming>, TrySendError<Request<RequestBody>>>;
 
 /// Waits for it. Boxed: it has room for the whole request, in case that this cannot be sent.
 pub(crate) type Sending = Pin<Box<dyn Future<Output = Sent>>>;

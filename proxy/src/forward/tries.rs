@@ -103,18 +103,22 @@ impl Forward<'_> {
     }
 
     async fn open(&self, exchange: &Exchange, instance: usize) -> Result<Checkout, ConnectError> {
-        let worker = &self.conn.worker;
-        let limit = self.app().settings.config.timeouts.connect;
-        let pool = &worker.pool;
-        let mut fresh = pool
-            .connect(&self.lease, instance, limit, worker.index)
-            .await?;
+        let mut fresh = self.fresh(instance).await?;
         let now = clock::now();
         // A release of held requests opens many at once. Kept, they would each take a thread of the app while it looks
         // for another request on them (Puma, gunicorn's gthread), and whoever comes later would wait behind that.
         fresh.once = !exchange.held.is_zero() && !exchange.facts.websocket && !fresh.is_shared();
         self.lease.instance(instance).reinstate(now);
         Ok(fresh)
+    }
+
+    async fn fresh(&self, instance: usize) -> Result<Checkout, ConnectError> {
+        let worker = &self.conn.worker;
+        let limit = self.app().settings.config.timeouts.connect;
+        let connecting = worker
+            .pool
+            .connect(&self.lease, instance, limit, worker.index);
+        connecting.await
     }
 
     /// What is to be done now. The exchange is whole again, unless this is the end.
@@ -223,14 +227,8 @@ impl Forward<'_> {
 
     /// Whether the instance takes a connect now.
     async fn is_reachable(&self, instance: usize) -> bool {
-        let worker = &self.conn.worker;
-        let limit = self.app().settings.config.timeouts.connect;
         let began = clock::lately();
-        match worker
-            .pool
-            .connect(&self.lease, instance, limit, worker.index)
-            .await
-        {
+        match self.fresh(instance).await {
             Ok(fresh) => {
                 fresh.put_back(&self.lease);
                 true

@@ -118,7 +118,8 @@ pub(crate) async fn run(accepted: Accepted, worker: Rc<Worker>) {
             Ended::Parked(parked, ahead) => {
                 deadline = None;
                 let Ok(socket) = stream.tcp() else { break };
-                match wait(parked, &ahead, socket).await {
+                // Boxed: it has a timer, for which other connections have no room.
+                match Box::pin(wait(parked, &ahead, socket)).await {
                     Some((resumed, octets)) => {
                         conn.errand.replace(Errand::Resume(Box::new(resumed)));
                         read = octets;
@@ -241,6 +242,7 @@ async fn version(stream: &mut Secured, first: Bytes, conn: &Conn) -> io::Result<
 /// Drives hyper's connection over the socket, and gives the socket back.
 async fn serve_http2(conn: &Rc<Conn>, stream: Secured, read: Bytes, client: SocketAddr) -> Secured {
     let socket: Socket = Rc::new(RefCell::new(stream));
+    conn.socket.replace(Rc::downgrade(&socket));
     let io = conn.io(&socket, read);
     http2::serve(io, conn, client).await;
     reclaim(socket)

@@ -12,7 +12,6 @@ use std::rc::{Rc, Weak};
 use std::time::Duration;
 
 use bytes::Bytes;
-use holdfast_config::Limits;
 use http::{Method, Request};
 use hyper::rt::Executor;
 use hyper::server::conn::http2;
@@ -24,6 +23,7 @@ use tokio::sync::Notify;
 
 use crate::clock;
 use crate::connection::Conn;
+use crate::keepalive;
 use crate::memory::Built;
 use crate::tunnel::{FAREWELL_MAX, Tunnel};
 use crate::way;
@@ -48,6 +48,8 @@ const LOOKS: u32 = 6;
 /// Requests of one connection that have not ended.
 pub(crate) struct Streams {
     running: Cell<usize>,
+    /// Of these, those that are held.
+    held: Cell<usize>,
     /// When the last one ended.
     since: Cell<Duration>,
     all: RefCell<Vec<Weak<Conn>>>,
@@ -64,6 +66,9 @@ pub(crate) struct Running {
     upgrade: Cell<Option<OnUpgrade>>,
 }
 
+/// One that is held.
+pub(crate) struct Held(Rc<Streams>);
+
 /// Why a connection is given up.
 enum Over {
     /// There has been no request for too long.
@@ -76,6 +81,7 @@ impl Streams {
     fn new() -> Rc<Self> {
         Rc::new(Self {
             running: Cell::new(0),
+            held: Cell::new(0),
             since: Cell::new(clock::now()),
             all: RefCell::default(),
             look: Cell::new(None),
@@ -132,10 +138,13 @@ impl Streams {
     }
 
     /// Resolves when the connection is to be given up.
-    async fn over(&self, limits: &Limits) -> Over {
+    async fn over(&self, conn: &Conn) -> Over {
+        let limits = &conn.front().limits;
         let pause = limits.idle.min(limits.write) / LOOKS;
+        let mut asks_often = false;
         loop {
             tokio::time::sleep(pause).await;
+            self.ask(conn, &mut asks_often);
             let now = clock::now();
             if self.running.get() == 0 && self.since.get() + limits.idle <= now {
                 return Over::Idle;
@@ -152,6 +161,19 @@ impl Streams {
             }
         }
     }
+
+    /// While a stream is held, the client is asked often whether it is there.
+    fn ask(&self, conn: &Conn, often: &mut bool) {
+        let holds = self.held.get() > 0;
+        if std::mem::replace(often, holds) == holds {
+            return;
+        }
+        conn.with_socket(|socket| match socket.descriptor() {
+            Some(client) if holds => keepalive::often(&client),
+            Some(client) => keepalive::now_and_then(&client),
+            None => {}
+        });
+    }
 }
 
 impl Running {
@@ -162,6 +184,13 @@ impl Running {
             look.set(Some(at));
             sooner.notify_one();
         }
+    }
+
+    /// Its request is held, until that is dropped.
+    pub(crate) fn held(&self) -> Held {
+        let held = &self.streams.held;
+        held.set(held.get() + 1);
+        Held(self.streams.clone())
     }
 
     /// Copies octets as soon as the answer has opened the stream for them. `conn` is this stream's.
@@ -185,6 +214,13 @@ impl Drop for Running {
         let Streams { running, since, .. } = &*self.streams;
         running.set(running.get() - 1);
         since.set(clock::lately());
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        let held = &self.0.held;
+        held.set(held.get() - 1);
     }
 }
 
@@ -216,7 +252,7 @@ where
         tokio::select! {
             biased;
             () = conn.front().stop.stopped() => Over::Idle,
-            over = streams.over(&limits) => over,
+            over = streams.over(conn) => over,
         }
     };
     let served = async {

@@ -38,6 +38,7 @@ pub mod fuzzing;
 mod handover;
 mod http2;
 mod io;
+mod keepalive;
 mod lease;
 mod limits;
 mod linger;

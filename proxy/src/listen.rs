@@ -14,12 +14,13 @@ use std::time::Duration;
 use holdfast_config::{Limits, Listen, Network};
 use rustix::io::Errno;
 use rustix::net::SocketFlags;
-use socket2::{Domain, Protocol, SockFilter, SockRef, Socket, TcpKeepalive, Type};
+use socket2::{Domain, Protocol, SockFilter, SockRef, Socket, Type};
 use tokio::io::Interest;
 use tokio::net::TcpStream;
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::challenges::Challenges;
+use crate::keepalive;
 use crate::peer::Trusted;
 use crate::plain::Plain;
 use crate::stop::Stop;
@@ -27,10 +28,6 @@ use crate::tls::Tls;
 
 /// Clients that may wait to be accepted, for each socket.
 const BACKLOG: i32 = 4096;
-/// A vanished client is noticed within 15 s while it is held.
-const KEEPALIVE_IDLE: Duration = Duration::from_secs(5);
-const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(3);
-const KEEPALIVE_PROBES: u32 = 3;
 /// So many octets of answers wait in the kernel for a client that takes none: without a limit it would keep megabytes
 /// for each.
 const UNSENT_MAX: u32 = 128 << 10;
@@ -121,14 +118,10 @@ fn bind_one(address: SocketAddr) -> io::Result<Socket> {
 
 /// Options of connections: those that are accepted have them from their listener (tcp(7)), without a call for each.
 pub(crate) fn prepare(socket: &impl AsFd) -> io::Result<()> {
+    keepalive::prepare(socket)?;
     let socket = SockRef::from(socket);
     socket.set_nonblocking(true)?;
-    let keepalive = TcpKeepalive::new()
-        .with_time(KEEPALIVE_IDLE)
-        .with_interval(KEEPALIVE_INTERVAL)
-        .with_retries(KEEPALIVE_PROBES);
     socket.set_tcp_nodelay(true)?;
-    socket.set_tcp_keepalive(&keepalive)?;
     socket.set_tcp_notsent_lowat(UNSENT_MAX)
 }
 

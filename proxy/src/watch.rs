@@ -17,6 +17,7 @@ use crate::body::Upload;
 use crate::clock;
 use crate::connection::Conn;
 use crate::door::Ticket;
+use crate::keepalive;
 use crate::tls::Secured;
 use crate::waking::Waking;
 
@@ -44,6 +45,7 @@ impl Waiting {
             biased;
             turn = self.turn => Some(turn),
             () = left(client) => None,
+            never = keepalive::while_held(client) => match never {},
         }
     }
 

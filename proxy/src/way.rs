@@ -320,7 +320,9 @@ impl Traveller {
 
     async fn wait_on_stream(mut self: Box<Self>, waiting: Waiting, fields: Fields) -> Step {
         let since = clock::now();
+        let held = self.conn.held_stream();
         let turn = waiting.in_stream(self.exchange.body.as_mut()).await;
+        drop(held);
         self.exchange.unpack(fields);
         self.waited(since, turn)
     }

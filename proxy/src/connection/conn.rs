@@ -321,6 +321,12 @@ impl Conn {
         self.errand.replace(Errand::Park(Box::new(parked)));
     }
 
+    /// The request of this stream is held, until that is dropped. None: it is no stream.
+    pub(crate) fn held_stream(&self) -> Option<http2::Held> {
+        let stream = self.stream.as_ref()?;
+        Some(stream.held())
+    }
+
     /// Octets are copied once the answer at hand is written: by the connection step, or beside the other streams.
     pub(crate) fn begin_tunnel(self: &Rc<Self>, tunnel: Tunnel) {
         match &self.stream {

@@ -5,6 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::process::Command;
 use std::time::Duration;
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use serde_json::json;
 use tokio::net::TcpListener;
@@ -17,6 +18,8 @@ use crate::daemon::Daemon;
 
 /// Longer than the kernel takes to notice: 15 s for clients, 20 for apps.
 const NOTICED: Duration = Duration::from_secs(40);
+/// Within so long a client that has vanished is noticed.
+const VANISHED: Duration = Duration::from_secs(16);
 
 /// A network with one machine in it, and a way there.
 struct Far {
@@ -215,4 +218,50 @@ async fn a_held_client_vanishes(far: &Far) {
     assert!(app.targets().is_empty());
     drop(vanishing);
     before.is_back(&daemon).await;
+}
+
+/// The system asks thousands in one moment whether they are there, and drops most of its questions on the way: there is a
+/// queue of a thousand for each core. None of them has vanished.
+#[tokio::test]
+async fn f11_thousands_that_ask_in_one_moment_are_all_held_for_longer_than_one_that_vanishes() {
+    const HELD: usize = 4_000;
+    let files = getrlimit(Resource::Nofile);
+    let all = Rlimit {
+        current: files.maximum,
+        ..files
+    };
+    setrlimit(Resource::Nofile, all).unwrap();
+    let app = App::start("a").await;
+    let keys = format!(
+        "[limits]\nconnections = {}\n[app.default.hold]\nmax_requests = {HELD}\nmax_share = 1.0\nmax_wait = \"120s\"",
+        HELD + 64
+    );
+    let upstream = format!("--upstream={}", app.address);
+    let daemon = Daemon::start(&[&upstream], &super::config(&keys)).await;
+    daemon.verb("hold", json!({"timeout": "100s"})).await;
+    let to = daemon.address;
+    let asking = move || {
+        let connect = |_| std::net::TcpStream::connect(to).unwrap();
+        let clients: Vec<_> = (0..HELD).map(connect).collect();
+        let ask = b"GET /held HTTP/1.1\r\nHost: x\r\n\r\n";
+        for mut client in &clients {
+            std::io::Write::write_all(&mut client, ask).unwrap();
+        }
+        clients
+    };
+    let clients = tokio::task::spawn_blocking(asking).await.unwrap();
+    until_within(NOTICED, "all are held", async || {
+        daemon.status().await["hold"]["held"] == HELD
+    })
+    .await;
+    let since = Instant::now();
+    while since.elapsed() < VANISHED {
+        assert_eq!(daemon.status().await["hold"]["held"], HELD);
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    drop(clients);
+    until_within(NOTICED, "all places are free", async || {
+        daemon.status().await["hold"]["held"] == 0
+    })
+    .await;
 }

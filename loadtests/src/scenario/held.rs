@@ -64,6 +64,15 @@ fn counts(kind: Kind, most: Option<usize>) -> Vec<u32> {
     counts
 }
 
+fn size(kind: Kind, requests: u32, batch: u32) -> Size {
+    let streams = if kind.is_h2() { STREAMS } else { 1 };
+    Size {
+        connections: requests.div_ceil(streams),
+        requests,
+        batch,
+    }
+}
+
 pub(super) async fn play(options: &Options) -> Result<Report, Trouble> {
     let place = Place::new(options)?;
     let mut verdict = Verdict::default();
@@ -78,18 +87,20 @@ pub(super) async fn play(options: &Options) -> Result<Report, Trouble> {
     );
     for kind in options.kinds.iter().copied() {
         let mut cells = Vec::new();
-        for requests in counts(kind, options.count) {
-            let streams = if kind.is_h2() { STREAMS } else { 1 };
-            let connections = requests.div_ceil(streams);
-            let size = Size {
-                connections,
-                requests,
-                batch: requests.div_ceil(BATCHES),
-            };
+        let counts = counts(kind, options.count);
+        for requests in counts.iter().copied() {
+            let size = size(kind, requests, requests.div_ceil(BATCHES));
             let cell = best(options, &place, kind, size, &mut verdict).await?;
             figures.push((cell.name(), told(&cell)));
             judge::cell(&mut verdict, &cell, bounds(kind).held);
             cells.push(cell);
+        }
+        // The system asks thousands in one moment then whether they are still there, while they wait.
+        if let (Kind::H1, Some(most)) = (kind, counts.last()) {
+            let size = size(kind, *most, *most);
+            let cell = best(options, &place, kind, size, &mut verdict).await?;
+            figures.push((cell.name(), told(&cell)));
+            judge::cell(&mut verdict, &cell, bounds(kind).held);
         }
         let of = |figure: fn(&Cell) -> f64| {
             let point = |cell: &Cell| (f64::from(cell.size.requests), figure(cell));
@@ -111,11 +122,7 @@ pub(super) async fn play(options: &Options) -> Result<Report, Trouble> {
             continue;
         }
         let most = counts(kind, options.count).pop().unwrap_or_default();
-        let size = Size {
-            connections: most,
-            requests: most,
-            batch: most,
-        };
+        let size = size(kind, most, most);
         if !size.tells_memory() {
             continue;
         }

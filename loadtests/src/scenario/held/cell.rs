@@ -21,6 +21,8 @@ const LONG: Duration = Duration::from_secs(180);
 const PATIENT: &str = "10m";
 /// Requests a second while the hold fills.
 const RATE: f64 = 20_000.0;
+/// When all ask in one moment.
+const AT_ONCE: f64 = 1e9;
 /// Requests before the first look at the memory.
 const WARM_UP: u32 = 200;
 /// Until a daemon that has just answered is as it is at rest.
@@ -46,6 +48,11 @@ impl Size {
     pub(in crate::scenario) fn tells_memory(self) -> bool {
         self.requests >= 1_000
     }
+
+    /// All ask in one moment, and not one batch after the other.
+    fn is_at_once(self) -> bool {
+        self.batch == self.requests
+    }
 }
 
 /// What was seen of a hold.
@@ -69,7 +76,12 @@ pub(in crate::scenario) struct Cell {
 
 impl Cell {
     pub(in crate::scenario) fn name(&self) -> String {
-        format!("{}, {} held", self.kind.name(), self.size.requests)
+        let at_once = if self.size.is_at_once() {
+            " that ask in one moment"
+        } else {
+            ""
+        };
+        format!("{}, {} held{at_once}", self.kind.name(), self.size.requests)
     }
 
     pub(in crate::scenario) fn kib_each(&self) -> f64 {
@@ -239,7 +251,8 @@ pub(in crate::scenario) async fn hold(
     let before_kib = site.warm_up(size).await?;
     let hold = site.swapctl.call(&["hold", "--timeout", "9m"]).await?;
     hold.expect_done()?;
-    let mut asking = site.crowd(size, RATE).await?;
+    let rate = if size.is_at_once() { AT_ONCE } else { RATE };
+    let mut asking = site.crowd(size, rate).await?;
     let mut all = 0;
     while all < size.requests {
         asking.child.tell("go").await?;

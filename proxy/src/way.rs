@@ -309,20 +309,17 @@ impl Traveller {
             return std::future::pending().await;
         }
         let since = clock::now();
-        match Box::pin(waiting.in_place(&self.conn)).await {
-            Some(turn) => self.waited(since, turn),
-            None => {
-                self.conn.client_left();
-                std::future::pending().await
-            }
+        if let Some(turn) = Box::pin(waiting.in_place(&self.conn)).await {
+            return self.waited(since, turn);
         }
+        self.conn.client_left();
+        std::future::pending().await
     }
 
     async fn wait_on_stream(mut self: Box<Self>, waiting: Waiting, fields: Fields) -> Step {
         let since = clock::now();
-        let held = self.conn.held_stream();
+        let _held = self.conn.held_stream();
         let turn = waiting.in_stream(self.exchange.body.as_mut()).await;
-        drop(held);
         self.exchange.unpack(fields);
         self.waited(since, turn)
     }

@@ -121,8 +121,8 @@ fn only_the_tls_step_names_rustls() {
 }
 
 #[test]
-fn socket_options_are_set_in_three_places() {
-    let expected = ["listen", "listeners", "upstream/open"];
+fn socket_options_are_set_in_four_places() {
+    let expected = ["keepalive", "listen", "listeners", "upstream/open"];
     let expected = expected.map(|name| format!("proxy/src/{name}.rs"));
     assert_eq!(proxy_files_that_name("socket2"), BTreeSet::from(expected));
 }

@@ -20,6 +20,10 @@ pub(crate) const TURN: usize = 20;
 /// When more wait than so, memory that a connection leaves alone until its next turn is in no near cache by then.
 const CROWD: usize = 64;
 
+/// For so many who wait there is room, also when nobody does. Room for thousands lies among megabytes that would not go
+/// back to the system while it is there.
+const ROOM: usize = 1024;
+
 thread_local! {
     /// In this turn.
     static BEGUN: Cell<usize> = const { Cell::new(0) };
@@ -73,6 +77,9 @@ impl Lobby {
         let mut waiting = self.waiting.borrow_mut();
         let called = waiting.len().min(TURN);
         waiting.drain(..called).for_each(Waker::wake);
+        if waiting.is_empty() {
+            waiting.shrink_to(ROOM);
+        }
         BEGUN.set(called);
         called > 0
     }
@@ -140,7 +147,7 @@ mod tests {
 
     #[tokio::test]
     async fn who_comes_with_many_begins_in_order_a_few_between_two_looks() {
-        const CLIENTS: usize = TURN + CROWD + 1;
+        const CLIENTS: usize = TURN + 3 * ROOM;
         let (lobby, begun) = (Rc::new(Lobby::default()), Rc::default());
         let local = LocalSet::new();
         local
@@ -162,6 +169,7 @@ mod tests {
             .await;
         assert!(begun.borrow().iter().copied().eq(0..CLIENTS));
         assert!(!lobby.is_crowded());
+        assert!(lobby.waiting.borrow().capacity() <= 2 * ROOM);
     }
 
     #[tokio::test]

@@ -42,8 +42,10 @@ const LOCAL_RESETS_MAX: usize = 128;
 /// A client from which nothing comes is asked after so long, and has so long to answer.
 const PING_EVERY: Duration = Duration::from_secs(30);
 const PONG_MAX: Duration = Duration::from_secs(20);
-/// A connection is looked at so often within the shorter of its limits.
+/// A connection is looked at so often within the shorter of its limits, and after so long: whoever vanishes while held is
+/// noticed within 15 s.
 const LOOKS: u32 = 6;
+const LOOK_MAX: Duration = Duration::from_secs(4);
 
 /// Requests of one connection that have not ended.
 pub(crate) struct Streams {
@@ -140,7 +142,7 @@ impl Streams {
     /// Resolves when the connection is to be given up.
     async fn over(&self, conn: &Conn) -> Over {
         let limits = &conn.front().limits;
-        let pause = limits.idle.min(limits.write) / LOOKS;
+        let pause = LOOK_MAX.min(limits.idle.min(limits.write) / LOOKS);
         let mut asks_often = false;
         loop {
             tokio::time::sleep(pause).await;

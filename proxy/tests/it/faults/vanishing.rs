@@ -130,13 +130,22 @@ fn connections_to(address: SocketAddr) -> usize {
         .count()
 }
 
-/// Both at once, because it takes its time.
+const HTTP1: &[u8] = b"GET /vanishes HTTP/1.1\r\nHost: x\r\n\r\n";
+/// The preface, empty SETTINGS, and the HEADERS of a GET of `/` at `x` (RFC 9113, 3.4 and 6.2).
+const HTTP2: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0\
+    \0\0\x06\x01\x05\0\0\0\x01\x82\x86\x84\x41\x01x";
+
+/// All at once, because it takes its time.
 #[tokio::test]
 async fn f11_f17_whoever_vanishes_is_noticed_frees_its_place_and_is_found_again() {
-    let (Some(app), Some(client)) = (Far::new(), Far::new()) else {
+    let (Some(app), Some(client), Some(other)) = (Far::new(), Far::new(), Far::new()) else {
         return;
     };
-    tokio::join!(an_app_vanishes(&app), a_held_client_vanishes(&client));
+    tokio::join!(
+        an_app_vanishes(&app),
+        a_held_client_vanishes(&client, HTTP1),
+        a_held_client_vanishes(&other, HTTP2),
+    );
 }
 
 /// Its connections are gone by TCP_USER_TIMEOUT, and a POST that was on its way is sent nowhere else.
@@ -187,7 +196,7 @@ async fn an_app_vanishes(far: &Far) {
 }
 
 /// Its place is free by keep-alive, and the app never sees its request.
-async fn a_held_client_vanishes(far: &Far) {
+async fn a_held_client_vanishes(far: &Far, ask: &'static [u8]) {
     let app = App::start("a").await;
     let any = SocketAddr::from(([0, 0, 0, 0], 0));
     let keys = super::config("[app.default.hold]\nmax_wait = \"120s\"");
@@ -198,7 +207,6 @@ async fn a_held_client_vanishes(far: &Far) {
     let to = SocketAddr::from((far.near(), daemon.address.port()));
     let vanishing = far.there(|| {
         let mut stream = std::net::TcpStream::connect(to).unwrap();
-        let ask = b"GET /vanishes HTTP/1.1\r\nHost: x\r\n\r\n";
         std::io::Write::write_all(&mut stream, ask).unwrap();
         stream
     });

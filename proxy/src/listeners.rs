@@ -97,6 +97,10 @@ impl Listeners {
             let stop = Stop::default();
             let front = this.front(listen, &rules, &stop, None)?;
             let inherited = heir.as_mut().and_then(|heir| heir.listener(listen.address));
+            if let Some(inherited) = &inherited {
+                let failed = |error| ListenError::Failed(listen.address, error);
+                inherited.prepare().map_err(failed)?;
+            }
             let inherited = inherited.or_else(|| activated.listener(listen.address));
             let listener = inherited.map_or_else(|| this.bind(listen.address, &[]), Ok)?;
             let open = Open::new(listener, front, stop);
@@ -257,6 +261,11 @@ impl Open {
 }
 
 impl Listener {
+    /// Who bound it was perhaps an older program, which told it other options.
+    fn prepare(&self) -> io::Result<()> {
+        self.sockets.iter().try_for_each(listen::prepare)
+    }
+
     fn lend(&self) -> io::Result<Self> {
         let sockets = self.sockets.iter().map(|socket| socket.try_clone());
         Ok(Self {

@@ -144,8 +144,10 @@ impl Streams {
         let limits = &conn.front().limits;
         let pause = LOOK_MAX.min(limits.idle.min(limits.write) / LOOKS);
         let mut asks_often = false;
+        // Many begin at the same moment. They do not go on in step.
+        let mut next = pause.mul_f64(fastrand::f64());
         loop {
-            tokio::time::sleep(pause).await;
+            tokio::time::sleep(std::mem::replace(&mut next, pause)).await;
             self.ask(conn, &mut asks_often);
             let now = clock::now();
             if self.running.get() == 0 && self.since.get() + limits.idle <= now {

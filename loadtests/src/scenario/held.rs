@@ -88,20 +88,19 @@ pub(super) async fn play(options: &Options) -> Result<Report, Trouble> {
     for kind in options.kinds.iter().copied() {
         let mut cells = Vec::new();
         let counts = counts(kind, options.count);
-        for requests in counts.iter().copied() {
-            let size = size(kind, requests, requests.div_ceil(BATCHES));
+        let in_batches = |requests: &u32| size(kind, *requests, requests.div_ceil(BATCHES));
+        let mut sizes: Vec<Size> = counts.iter().map(in_batches).collect();
+        let growing = sizes.len();
+        // The system asks thousands in one moment then whether they are still there, while they wait.
+        let at_once = counts.last().filter(|_| kind == Kind::H1);
+        sizes.extend(at_once.map(|most| size(kind, *most, *most)));
+        for size in sizes {
             let cell = best(options, &place, kind, size, &mut verdict).await?;
             figures.push((cell.name(), told(&cell)));
             judge::cell(&mut verdict, &cell, bounds(kind).held);
             cells.push(cell);
         }
-        // The system asks thousands in one moment then whether they are still there, while they wait.
-        if let (Kind::H1, Some(most)) = (kind, counts.last()) {
-            let size = size(kind, *most, *most);
-            let cell = best(options, &place, kind, size, &mut verdict).await?;
-            figures.push((cell.name(), told(&cell)));
-            judge::cell(&mut verdict, &cell, bounds(kind).held);
-        }
+        cells.truncate(growing);
         let of = |figure: fn(&Cell) -> f64| {
             let point = |cell: &Cell| (f64::from(cell.size.requests), figure(cell));
             cells.iter().map(point).collect::<Vec<_>>()

@@ -265,6 +265,7 @@ async fn f11_thousands_that_ask_in_one_moment_are_all_held_for_longer_than_one_t
     let since = Instant::now();
     while since.elapsed() < VANISHED {
         assert_eq!(daemon.status().await["hold"]["held"], HELD);
+        // For all of that time nothing is to happen.
         tokio::time::sleep(Duration::from_secs(1)).await;
     }
     drop(clients);

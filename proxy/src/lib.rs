@@ -58,6 +58,7 @@ mod policy;
 mod proxy_protocol;
 mod release;
 mod route;
+mod scheduling;
 #[cfg(any(test, feature = "simulation"))]
 #[doc(hidden)]
 pub mod simulating;
@@ -96,6 +97,8 @@ pub fn main_from(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     match cli.verb {
         cli::Verb::Run(typed) => {
+            // Before there are other threads: the workers alone take it back.
+            scheduling::give_way();
             log::begin();
             let ran = daemon::run(typed);
             let failed = ran.as_ref().err();

@@ -20,6 +20,7 @@ use crate::listen::{Accepted, Arrived, Front, Queue};
 use crate::listeners::Inlet;
 use crate::lobby::{self, Lobby};
 use crate::memory::Memory;
+use crate::scheduling;
 use crate::stop::Stop;
 use crate::table::{Published, Reader};
 use crate::upstream::Pool;
@@ -98,6 +99,7 @@ pub(crate) struct Start {
 pub(crate) fn start(start: Start) -> io::Result<JoinHandle<()>> {
     let name = format!("worker-{}", start.index);
     std::thread::Builder::new().name(name).spawn(move || {
+        scheduling::come_first();
         match runtime().build_local(LocalOptions::default()) {
             Ok(runtime) => runtime.block_on(work(start)),
             Err(error) => tracing::error!(%error, "a worker has no runtime"),

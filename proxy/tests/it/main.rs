@@ -34,6 +34,7 @@ mod limits;
 mod memory;
 mod reloading;
 mod rolling_out;
+mod scheduling;
 mod service_manager;
 mod stopping;
 mod swapping;

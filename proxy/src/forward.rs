@@ -125,7 +125,6 @@ impl Forward<'_> {
     /// A connection that is there, if it may take this request.
     async fn pooled(&self, exchange: &Exchange, instance: usize) -> Option<Checkout> {
         let class = class(&exchange.head.method);
-        let tried = exchange.sent > 0 || exchange.refused > 0;
         if class == Class::Unsafe {
             // To look at the others first would put it behind all that are let go after it.
             if !exchange.held.is_zero() {
@@ -135,7 +134,7 @@ impl Forward<'_> {
             // it must not meet a close that is already there.
             tokio::task::yield_now().await;
         }
-        if tried || exchange.facts.websocket {
+        if !takes_used(exchange) {
             return None;
         }
         let pool = &self.conn.worker.pool;
@@ -265,6 +264,12 @@ impl Forward<'_> {
             fields.append(header::SET_COOKIE, cookie);
         }
     }
+}
+
+/// Whether it may go on a connection that has carried others.
+fn takes_used(exchange: &Exchange) -> bool {
+    let tried = exchange.sent > 0 || exchange.refused > 0;
+    !tried && !exchange.facts.websocket
 }
 
 /// The answer, and the request as it was for the release before.

@@ -4,6 +4,7 @@
 mod hear_out;
 mod link;
 mod open;
+mod returns;
 mod shared;
 mod translate;
 
@@ -30,6 +31,7 @@ use link::Link;
 #[cfg(any(test, fuzzing))]
 pub(crate) use open::rules;
 pub(crate) use open::stream;
+use returns::Returns;
 use shared::{Share, Shares};
 #[cfg(any(test, fuzzing, feature = "benching"))]
 pub(crate) use translate::to_http1;
@@ -43,6 +45,9 @@ const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 /// Idle connections kept for one instance.
 const IDLE_PER_INSTANCE_MAX: usize = 1024;
 
+/// To one instance a worker opens so many without waiting for one that is in use.
+const SEVERAL: u64 = 4;
+
 /// To close one takes the kernel some 20 µs, and the tasks that do it run one after the other.
 const CLOSED_AT_ONCE: usize = 4;
 
@@ -51,6 +56,8 @@ const CLOSED_AT_ONCE: usize = 4;
 pub(crate) struct Pool {
     /// In HTTP/1.1: those that carry no request now.
     idle: RefCell<BTreeMap<Key, Vec<Idle>>>,
+    /// In HTTP/1.1: who waits for one of them.
+    returns: Returns,
     /// In HTTP/2: all of them.
     shares: Shares,
 }
@@ -135,6 +142,23 @@ impl Pool {
         Some(Checkout { limit, ..checkout })
     }
 
+    /// One that comes back soon, where several are in use (HTTP/1.1).
+    pub(crate) async fn come_back(
+        self: &Rc<Self>,
+        lease: &Lease,
+        instance: usize,
+        class: Class,
+        worker: usize,
+    ) -> Option<Checkout> {
+        let key = (lease.release().uid, instance);
+        let in_use = lease.instance(instance).in_flight(worker).read();
+        if in_use <= SEVERAL || lease.upstream().protocol == Protocol::Http2 {
+            return None;
+        }
+        let find = || self.checkout(lease, instance, class);
+        self.returns.wait(key, find).await
+    }
+
     /// A fresh connection, or a place on one in HTTP/2.
     pub(crate) async fn connect(
         self: &Rc<Self>,
@@ -189,6 +213,7 @@ impl Pool {
     /// Closes all idle connections to this release.
     pub(crate) async fn retire(&self, uid: u64) {
         self.shares.retire(uid);
+        self.returns.retire(uid);
         close(self.take_idle(|key, _| key.0 == uid)).await;
     }
 
@@ -278,6 +303,7 @@ impl Checkout {
                 since: clock::lately(),
                 limit: self.limit,
             });
+            self.pool.returns.tell(self.key);
         }
     }
 }

@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use super::failure::{Failure, Refusal, loss_of, loss_of_error};
 use super::spare::Spare;
-use super::{Forward, Forwarded};
+use super::{Forward, Forwarded, takes_used};
 use crate::account::Account;
 use crate::clock;
 use crate::counters::Loss;
 use crate::exchange::Exchange;
 use crate::policy;
+use crate::release::class;
 use crate::upstream::{Checkout, ConnectError};
 
 /// So often an app may refuse a request unread before that is its answer.
@@ -75,7 +76,7 @@ impl Next {
 type Rare<'a, T> = Pin<Box<dyn Future<Output = T> + 'a>>;
 
 impl Forward<'_> {
-    /// A connection of its own. None: there is none to be had there now.
+    /// A connection where none was idle. None: there is none to be had there now.
     pub(super) fn connect<'a>(
         &'a self,
         exchange: &'a Exchange,
@@ -84,6 +85,9 @@ impl Forward<'_> {
         tries: &'a mut Tries,
     ) -> Rare<'a, Option<Checkout>> {
         Box::pin(async move {
+            if let Some(back) = self.come_back(exchange, instance).await {
+                return Some(back);
+            }
             let began = clock::lately();
             match self.open(exchange, instance).await {
                 Ok(fresh) => return Some(fresh),
@@ -100,6 +104,20 @@ impl Forward<'_> {
             }
             None
         })
+    }
+
+    /// One that comes back, before another is opened.
+    async fn come_back(&self, exchange: &Exchange, instance: usize) -> Option<Checkout> {
+        // Who was held has had its turn: to wait would put it behind those that are let go after it.
+        if !takes_used(exchange) || !exchange.held.is_zero() {
+            return None;
+        }
+        let worker = &self.conn.worker;
+        let class = class(&exchange.head.method);
+        let back = worker
+            .pool
+            .come_back(&self.lease, instance, class, worker.index);
+        back.await
     }
 
     async fn open(&self, exchange: &Exchange, instance: usize) -> Result<Checkout, ConnectError> {

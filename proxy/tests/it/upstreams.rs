@@ -324,3 +324,23 @@ async fn a_unix_socket_and_ipv6_are_as_good_as_any_address_and_promoted_to() {
         })
         .await;
 }
+
+#[tokio::test]
+async fn a_crowd_is_with_a_slow_app_all_at_once() {
+    let app = App::start("a").await;
+    let daemon = daemon("{}", app.address).await;
+    let mut clients = Vec::new();
+    for _ in 0..50 {
+        let mut client = daemon.client().await;
+        client
+            .say("GET /wait HTTP/1.1\r\nhost: x.test\r\n\r\n")
+            .await;
+        clients.push(client);
+    }
+    // Nobody waits for a connection that another one has until that is answered.
+    app.asked(clients.len()).await;
+    app.let_go();
+    for client in &mut clients {
+        assert_eq!(client.answer().await.text(), "a 0");
+    }
+}

@@ -1,4 +1,4 @@
-//! What a process takes, as the kernel says.
+//! What a process takes, and how busy a core is, as the kernel says.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -45,6 +45,39 @@ fn cpu(path: &Path) -> Result<Duration, Trouble> {
     Ok(Duration::from_millis(ticks * 1_000 / per_second))
 }
 
+/// How long a core has been busy, and idle, in ticks since the start of the machine.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Core {
+    busy: u64,
+    idle: u64,
+}
+
+impl Core {
+    pub(crate) fn of(number: usize) -> Result<Self, Trouble> {
+        let path = Path::new("/proc/stat");
+        let stat = fs::read_to_string(path).map_err(|why| Trouble::io("/proc", why))?;
+        Self::read(&stat, number).ok_or_else(|| Trouble::NoFigure(path.to_owned()))
+    }
+
+    /// user, nice, system, idle, iowait, irq, softirq, steal (proc_stat(5)).
+    fn read(stat: &str, number: usize) -> Option<Self> {
+        let name = format!("cpu{number} ");
+        let line = stat.lines().find_map(|line| line.strip_prefix(&name))?;
+        let ticks = line.split_whitespace().take(8);
+        let ticks: Vec<u64> = ticks.filter_map(|ticks| ticks.parse().ok()).collect();
+        let idle = ticks.get(3)? + ticks.get(4)?;
+        let busy = ticks.iter().sum::<u64>() - idle;
+        Some(Self { busy, idle })
+    }
+
+    /// Of the time between two looks.
+    pub(crate) fn busy_percent_since(self, before: Self) -> f64 {
+        let busy = self.busy.saturating_sub(before.busy) as f64;
+        let idle = self.idle.saturating_sub(before.idle) as f64;
+        busy * 100.0 / (busy + idle).max(1.0)
+    }
+}
+
 fn field(status: &str, name: &str) -> Option<u64> {
     let line = status.lines().find_map(|line| line.strip_prefix(name))?;
     line.split_whitespace().next()?.parse().ok()
@@ -53,6 +86,15 @@ fn field(status: &str, name: &str) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_core_is_busy_for_a_share_of_the_time() {
+        let read = |stat| Core::read(stat, 1).unwrap();
+        let before = read("cpu  9 9 9 9\ncpu0 1 1 1 1 1 1 1 1 0 0\ncpu1 10 0 10 100 0 0 0 0 5 5\n");
+        let after = read("cpu1 20 5 20 130 10 1 2 2 50 50\n");
+        assert!((after.busy_percent_since(before) - 100.0 * 30.0 / 70.0).abs() < 1e-9);
+        assert!(Core::read("cpu0 1 1 1 1 1\n", 1).is_none());
+    }
 
     #[test]
     fn this_process_takes_something() {

@@ -2,6 +2,7 @@
 //! before (open loop), or as soon as they are answered (closed loop).
 
 use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -18,6 +19,7 @@ use serde::{Deserialize, Serialize};
 use tokio::io::AsyncWriteExt as _;
 use tokio::io::unix::AsyncFd;
 use tokio::net::TcpStream;
+use tokio::sync::oneshot;
 use tokio::task::spawn_local;
 
 use super::book::{self, Outcome, Sent};
@@ -26,6 +28,9 @@ use crate::trouble::Trouble;
 
 /// Until a client whose connection has ended tries again.
 const AGAIN: Duration = Duration::from_millis(10);
+
+/// Requests that are due within so long begin together.
+const TICK: Duration = Duration::from_micros(250);
 
 /// Who asks, and how often.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -59,9 +64,13 @@ pub(super) async fn run(plan: String, mut ear: Ear) -> io::Result<()> {
     let plan: Rc<Paced> = Rc::new(serde_json::from_str(&plan)?);
     let shared = Rc::new(Shared::default());
     let began = Instant::now();
+    // After the beginning, so that a tick is never just before what is due.
+    let ticker = Rc::new(Ticker::new()?);
+    let ticking = ticker.clone();
+    let ticking = spawn_local(async move { ticking.tick().await });
     let mut clients = Vec::new();
     for _ in 0..plan.connections {
-        let client = asks(plan.clone(), shared.clone(), began, Alarm::new()?);
+        let client = asks(plan.clone(), shared.clone(), began, ticker.clone());
         clients.push(spawn_local(client));
     }
     expect(&mut ear, "stop").await?;
@@ -69,27 +78,24 @@ pub(super) async fn run(plan: String, mut ear: Ear) -> io::Result<()> {
     for client in clients {
         client.await.map_err(io::Error::other)?;
     }
+    ticking.abort();
     let mut sent = shared.sent.take();
     sent.sort_unstable_by_key(|one| one.id);
     book::write_sent(&plan.book, &sent)?;
     tell("done")
 }
 
-async fn asks(plan: Rc<Paced>, shared: Rc<Shared>, began: Instant, alarm: Alarm) {
+async fn asks(plan: Rc<Paced>, shared: Rc<Shared>, began: Instant, ticker: Rc<Ticker>) {
     let mut stream = None;
     while !shared.is_over.get() {
         let id = shared.next.get();
         shared.next.set(id + 1);
-        if let Some(rate) = plan.rate {
-            alarm
-                .until(began + Duration::from_secs_f64(f64::from(id) / rate))
-                .await;
+        let due = plan.rate.map(|rate| began + due(id, rate));
+        if let Some(due) = due {
+            ticker.until(due).await;
         }
         // Late if this client was not free, or not woken, in time.
-        let late = plan.rate.map_or(Duration::ZERO, |rate| {
-            let due = began + Duration::from_secs_f64(f64::from(id) / rate);
-            due.elapsed()
-        });
+        let late = due.map_or(Duration::ZERO, |due| due.elapsed());
         let at = Moment::now().minus(late);
         let outcome = ask(&plan, &mut stream, id).await;
         let ended = Moment::now();
@@ -103,6 +109,12 @@ async fn asks(plan: Rc<Paced>, shared: Rc<Shared>, began: Instant, alarm: Alarm)
             tokio::time::sleep(AGAIN).await;
         }
     }
+}
+
+/// After how long: evenly, but for the ticks.
+fn due(id: u32, rate: f64) -> Duration {
+    let ticks = (f64::from(id) / rate / TICK.as_secs_f64()).ceil();
+    TICK.mul_f64(ticks)
 }
 
 async fn ask(plan: &Paced, kept: &mut Option<TcpStream>, id: u32) -> Outcome {
@@ -128,10 +140,15 @@ async fn ask(plan: &Paced, kept: &mut Option<TcpStream>, id: u32) -> Outcome {
     }
 }
 
-/// Tokio's clock goes by milliseconds, and that is a long time for a proxy.
-struct Alarm(AsyncFd<OwnedFd>);
+/// Wakes whoever is due. Tokio's clock goes by milliseconds, and that is a long time for a proxy; a timer
+/// for each request would be more work than the request, on the core that the apps are on.
+struct Ticker {
+    timer: AsyncFd<OwnedFd>,
+    /// In the order in which they are due, as the requests' numbers are.
+    waiting: RefCell<VecDeque<(Instant, oneshot::Sender<()>)>>,
+}
 
-impl Alarm {
+impl Ticker {
     #[expect(
         deprecated,
         reason = "an `OwnedFd` stays what it is; the new way is an unsafe function, and this crate has none"
@@ -139,28 +156,38 @@ impl Alarm {
     fn new() -> io::Result<Self> {
         let flags = TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC;
         let timer = timerfd_create(TimerfdClockId::Monotonic, flags)?;
-        Ok(Self(AsyncFd::new(timer)?))
+        let every = Itimerspec {
+            it_interval: timespec(TICK),
+            it_value: timespec(TICK),
+        };
+        timerfd_settime(&timer, TimerfdTimerFlags::empty(), &every)?;
+        Ok(Self {
+            timer: AsyncFd::new(timer)?,
+            waiting: RefCell::default(),
+        })
     }
 
-    /// Waits until then. If that cannot be, it goes on at once.
+    /// Returns in the first tick that is not before.
     async fn until(&self, then: Instant) {
-        let left = then.saturating_duration_since(Instant::now());
-        if left.is_zero() {
+        if then <= Instant::now() {
             return;
         }
-        let once = Itimerspec {
-            it_interval: timespec(Duration::ZERO),
-            it_value: timespec(left),
-        };
-        if timerfd_settime(&self.0, TimerfdTimerFlags::empty(), &once).is_err() {
-            return;
-        }
-        while Instant::now() < then {
-            let Ok(mut ready) = self.0.readable().await else {
-                return;
-            };
-            let _ = rustix::io::read(&self.0, &mut [0; 8]);
+        let (wake, woken) = oneshot::channel();
+        self.waiting.borrow_mut().push_back((then, wake));
+        // The ticker goes on for as long as there are clients.
+        let _ = woken.await;
+    }
+
+    async fn tick(&self) -> io::Result<()> {
+        loop {
+            let mut ready = self.timer.readable().await?;
+            let _ = rustix::io::read(&self.timer, &mut [0; 8]);
             ready.clear_ready();
+            let now = Instant::now();
+            let mut waiting = self.waiting.borrow_mut();
+            while let Some((_, wake)) = waiting.pop_front_if(|(then, _)| *then <= now) {
+                let _ = wake.send(());
+            }
         }
     }
 }

@@ -15,6 +15,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 use super::Scenario;
 use crate::cli::Options;
 use crate::daemon::{Daemon, Setting};
+use crate::figures::Core;
 use crate::lean::{App, Outcome, Paced, Sent, read_sent};
 use crate::stage::Place;
 use crate::statistics::{interval, median, quantile};
@@ -47,6 +48,7 @@ pub(super) async fn play(options: &Options) -> Result<Report, Trouble> {
     let load = site.load(&place, Some(rate));
     let mut clients = load.start(Some(LOAD_CORE))?;
     sleep(SETTLE * 4).await;
+    let cores = [Core::of(DAEMON_CORE)?, Core::of(LOAD_CORE)?];
     let mut random = fastrand::Rng::with_seed(options.seed);
     let mut played = Vec::new();
     for _ in 0..rounds {
@@ -59,10 +61,17 @@ pub(super) async fn play(options: &Options) -> Result<Report, Trouble> {
             (second, first)
         });
     }
+    let busy = [
+        Core::of(DAEMON_CORE)?.busy_percent_since(cores[0]),
+        Core::of(LOAD_CORE)?.busy_percent_since(cores[1]),
+    ];
     clients.tell("stop").await?;
     clients.hear("done", LONG).await?;
     let sent = read_sent(&load.book)?;
-    Ok(report(options, (most, rate), &played, &sent))
+    let mut report = report(options, (most, rate), &played, &sent);
+    report.figure("the daemon's core", format!("{:.0} % busy", busy[0]));
+    report.figure("that of load and apps", format!("{:.0} % busy", busy[1]));
+    Ok(report)
 }
 
 /// From when to when.

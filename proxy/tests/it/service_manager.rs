@@ -14,6 +14,7 @@ use rustix::net::sockopt::set_socket_passcred;
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
 use rustix::process::Signal;
 use serde_json::{Value, json};
+use socket2::SockRef;
 use tempfile::TempDir;
 
 use crate::app::App;
@@ -174,6 +175,29 @@ async fn clients_wait_in_a_socket_of_the_service_manager_while_the_daemon_is_sta
     let (status, said) = say(&control, "POST", "/v1/upgrade", json!({})).await;
     assert_eq!(status, 502, "{said}");
     assert!(names_it(&said), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_socket_that_another_process_has_opened_has_the_options_of_this_one() {
+    let app = App::start("a").await;
+    let socket = TcpListener::bind("127.0.0.1:0").unwrap();
+    // The same socket as the daemon's.
+    let options = SockRef::from(&socket);
+    let is_prepared = || options.keepalive().unwrap() && options.tcp_nodelay().unwrap();
+    assert!(!is_prepared());
+    let mut manager = Manager::new();
+    manager.start(&app, socket.local_addr().unwrap(), Some(&socket));
+    manager.hears("READY=1");
+    assert!(is_prepared());
+
+    // As an older program would have left it.
+    options.set_keepalive(false).unwrap();
+    options.set_tcp_nodelay(false).unwrap();
+    let control = manager.path("control.sock");
+    let (status, said) = say(&control, "POST", "/v1/upgrade", json!({})).await;
+    manager.successor = said["pid"].as_u64();
+    assert_eq!(status, 200, "{said}");
+    assert!(is_prepared());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -30,6 +30,8 @@ const PAUSE: Duration = Duration::from_millis(200);
 const SETTLE: Duration = Duration::from_millis(500);
 /// So long is looked for how much can be done at most.
 const SATURATION: Duration = Duration::from_secs(3);
+/// Who is due so soon after a promote's begin meets it.
+const BESIDE: Duration = Duration::from_millis(10);
 const CONNECTIONS: u32 = 64;
 /// p99 with promotes is at most so many times p99 without, in 95 of 100 redrawn sets of rounds.
 const RATIO_MAX: f64 = 1.3;
@@ -69,6 +71,16 @@ pub(super) async fn play(options: &Options) -> Result<Report, Trouble> {
     clients.hear("done", LONG).await?;
     let sent = read_sent(&load.book)?;
     let mut report = report(options, (most, rate), &played, &sent);
+    let beside = |one: &&Sent| is_beside(one, &site.promotes);
+    report.figure(
+        format!("median within {} of a promote", spell(BESIDE)),
+        spell_median(sent.iter().filter(beside)),
+    );
+    let far = |one: &&Sent| played.iter().any(|(_, without)| is_within(one, *without));
+    report.figure(
+        "median without promotes",
+        spell_median(sent.iter().filter(far)),
+    );
     report.figure("the daemon's core", format!("{:.0} % busy", busy[0]));
     report.figure("that of load and apps", format!("{:.0} % busy", busy[1]));
     Ok(report)
@@ -81,7 +93,8 @@ struct Site {
     daemon: Daemon,
     client: Client,
     apps: [App; 2],
-    promoted: usize,
+    /// When each promote began.
+    promotes: Vec<Moment>,
 }
 
 impl Site {
@@ -102,7 +115,7 @@ impl Site {
             daemon,
             client: Client::new(swapctl.socket),
             apps,
-            promoted: 0,
+            promotes: Vec::new(),
         })
     }
 
@@ -143,10 +156,11 @@ impl Site {
     }
 
     async fn promote(&mut self) -> Result<(), Trouble> {
-        self.promoted += 1;
-        let instance = self.apps[self.promoted % 2].addresses[0];
+        self.promotes.push(Moment::now());
+        let number = self.promotes.len();
+        let instance = self.apps[number % 2].addresses[0];
         let request = PromoteRequest {
-            release: format!("r{}", self.promoted).parse().ok(),
+            release: format!("r{number}").parse().ok(),
             instance: vec![instance.to_string()],
             ..PromoteRequest::default()
         };
@@ -156,16 +170,36 @@ impl Site {
     }
 }
 
+fn is_within(one: &Sent, (from, to): Period) -> bool {
+    one.at >= from && one.at < to
+}
+
+/// Whether it was due just after one of these moments, the earliest of which comes first.
+fn is_beside(one: &Sent, promotes: &[Moment]) -> bool {
+    let before = promotes.partition_point(|promote| *promote <= one.at);
+    let last = before.checked_sub(1).map(|last| promotes[last]);
+    last.is_some_and(|promote| one.at.since(promote) < BESIDE)
+}
+
+fn millis(one: &Sent) -> f64 {
+    one.ended.since(one.at).as_secs_f64() * 1e3
+}
+
+fn spell_median<'a>(sent: impl Iterator<Item = &'a Sent>) -> String {
+    let ms: Vec<f64> = sent.map(millis).collect();
+    format!("{:.2} ms", median(&ms).unwrap_or_default())
+}
+
 fn report(
     options: &Options,
     (most, rate): (f64, f64),
     played: &[(Period, Period)],
     sent: &[Sent],
 ) -> Report {
-    let p99 = |(from, to): Period| {
-        let within = sent.iter().filter(|one| one.at >= from && one.at < to);
-        let ms = within.map(|one| one.ended.since(one.at).as_secs_f64() * 1e3);
-        quantile(&ms.collect::<Vec<_>>(), 0.99).unwrap_or_default()
+    let p99 = |period: Period| {
+        let within = sent.iter().filter(|one| is_within(one, period));
+        let ms: Vec<f64> = within.map(millis).collect();
+        quantile(&ms, 0.99).unwrap_or_default()
     };
     let with: Vec<f64> = played.iter().map(|(with, _)| p99(*with)).collect();
     let without: Vec<f64> = played.iter().map(|(_, without)| p99(*without)).collect();

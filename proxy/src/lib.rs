@@ -98,8 +98,11 @@ pub fn main_from(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     match cli.verb {
         cli::Verb::Run(typed) => {
             // Before there are other threads: the workers alone take it back.
-            scheduling::give_way();
+            let gave_way = scheduling::give_way();
             log::begin();
+            if let Err(error) = gave_way {
+                tracing::debug!(%error, "the control plane may interrupt requests");
+            }
             let ran = daemon::run(typed);
             let failed = ran.as_ref().err();
             log::end(failed.map(|failed| format!("error: {failed}")).as_deref());

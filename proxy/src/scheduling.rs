@@ -7,26 +7,28 @@
 use std::io;
 
 /// The calling thread, and those that it starts from now on, no longer interrupt others. Children do not either.
-pub(crate) fn give_way() {
-    change(libc::SCHED_OTHER, libc::SCHED_BATCH);
+/// Where that is refused (a filter of system calls), everything is as it was.
+pub(crate) fn give_way() -> io::Result<()> {
+    change(libc::SCHED_OTHER, libc::SCHED_BATCH)
 }
 
 /// The calling thread interrupts others again, whoever started it. What an administrator has made of it, as a real-time
 /// policy, stays.
-pub(crate) fn come_first() {
-    change(libc::SCHED_BATCH, libc::SCHED_OTHER);
+pub(crate) fn come_first() -> io::Result<()> {
+    change(libc::SCHED_BATCH, libc::SCHED_OTHER)
 }
 
 #[expect(unsafe_code, reason = "the policy of a thread can be had no other way")]
-fn change(from: libc::c_int, to: libc::c_int) {
+fn change(from: libc::c_int, to: libc::c_int) -> io::Result<()> {
     let fair = libc::sched_param { sched_priority: 0 };
     // SAFETY: 0 is the calling thread; `fair` is read before the call returns.
     let changed = unsafe {
         libc::sched_getscheduler(0) != from || libc::sched_setscheduler(0, to, &raw const fair) == 0
     };
-    if !changed {
-        let error = io::Error::last_os_error();
-        tracing::debug!(%error, "the scheduling policy stays");
+    if changed {
+        Ok(())
+    } else {
+        Err(io::Error::last_os_error())
     }
 }
 
@@ -43,21 +45,21 @@ mod tests {
     #[test]
     fn threads_give_way_until_they_say_otherwise() {
         // Whatever this test runs under.
-        come_first();
+        come_first().unwrap();
         let before = policy();
         if before != libc::SCHED_OTHER {
             return println!("skipped: the policy here is {before}");
         }
-        give_way();
+        give_way().unwrap();
         assert_eq!(policy(), libc::SCHED_BATCH);
         let started = std::thread::spawn(|| {
             let inherited = policy();
-            come_first();
+            come_first().unwrap();
             (inherited, policy())
         });
         let seen = started.join().unwrap();
         assert_eq!(seen, (libc::SCHED_BATCH, libc::SCHED_OTHER));
-        come_first();
+        come_first().unwrap();
         assert_eq!(policy(), libc::SCHED_OTHER);
     }
 }

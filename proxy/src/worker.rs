@@ -99,7 +99,9 @@ pub(crate) struct Start {
 pub(crate) fn start(start: Start) -> io::Result<JoinHandle<()>> {
     let name = format!("worker-{}", start.index);
     std::thread::Builder::new().name(name).spawn(move || {
-        scheduling::come_first();
+        if let Err(error) = scheduling::come_first() {
+            tracing::warn!(%error, "a worker gives way to others");
+        }
         match runtime().build_local(LocalOptions::default()) {
             Ok(runtime) => runtime.block_on(work(start)),
             Err(error) => tracing::error!(%error, "a worker has no runtime"),

@@ -152,7 +152,9 @@ impl Pool {
     ) -> Option<Checkout> {
         let key = (lease.release().uid, instance);
         let in_use = lease.instance(instance).in_flight(worker).read();
-        if in_use <= SEVERAL || lease.upstream().protocol == Protocol::Http2 {
+        let is_shared = lease.upstream().protocol == Protocol::Http2;
+        // Behind a closed gate none comes back.
+        if in_use <= SEVERAL || is_shared || lease.release().gate.is_closed() {
             return None;
         }
         let find = || self.checkout(lease, instance, class);

@@ -37,7 +37,7 @@ const TICK: Duration = Duration::from_micros(250);
 pub(crate) struct Paced {
     pub(crate) address: SocketAddr,
     pub(crate) connections: u32,
-    /// A second, evenly. None: as many as are answered.
+    /// A second, evenly but for the ticks. None: as many as are answered.
     pub(crate) rate: Option<f64>,
     /// Where it is written down; `at` is when a request was due.
     pub(crate) book: PathBuf,

@@ -7,10 +7,11 @@ use serde_json::json;
 use crate::app::App;
 use crate::daemon::Daemon;
 
-/// sched(7); proc_pid_stat(5), field 41, of which 39 stand behind the name.
+/// sched(7).
 const OTHER: &str = "0";
 const BATCH: &str = "3";
-const POLICY: usize = 38;
+/// The policy is field 41 of proc_pid_stat(5): of those behind the name, which begin with a space, this one.
+const POLICY: usize = 39;
 
 /// The name and the policy of each thread.
 fn threads(daemon: &Daemon) -> Vec<(String, String)> {
@@ -21,7 +22,7 @@ fn threads(daemon: &Daemon) -> Vec<(String, String)> {
     let seen = stats.map(|stat| {
         let (name, behind) = stat.rsplit_once(')').unwrap();
         let name = name.split_once('(').unwrap().1.to_owned();
-        (name, behind.split(' ').nth(POLICY + 1).unwrap().to_owned())
+        (name, behind.split(' ').nth(POLICY).unwrap().to_owned())
     });
     seen.collect()
 }

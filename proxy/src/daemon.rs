@@ -36,7 +36,7 @@ use crate::memory;
 use crate::metrics::Page;
 use crate::plane::Plane;
 use crate::table;
-use crate::tls::{Means, TicketKeys};
+use crate::tls::Means;
 use crate::workers::{Connections, Workers};
 use closing::Service;
 use configuration::Configuration;
@@ -105,7 +105,7 @@ async fn serve(
 ) -> Result<(), Failed> {
     let settings = configuration.now();
     // Everything that can be refused comes first; nothing is accepted before the table is published.
-    let means = means(heir.as_ref())?;
+    let means = means(heir.as_ref());
     let apps = table::Settings::open_all(&settings.apps).map_err(usage)?;
     let workers = worker_count(&settings);
     let listeners = Listeners::open(&settings, workers, &means, &mut heir, &mut activated);
@@ -231,16 +231,12 @@ async fn outlive(
 }
 
 /// What the TLS of all listeners shares. Sessions of the process before this one are resumed.
-fn means(heir: Option<&Heir>) -> Result<Means, Failed> {
-    let tickets = match heir {
-        Some(heir) => heir.estate.tickets.clone(),
-        None => TicketKeys::new().map_err(|error| internal("TLS", error))?,
-    };
-    Ok(Means {
+fn means(heir: Option<&Heir>) -> Means {
+    Means {
         challenges: Arc::default(),
         issued: Arc::default(),
-        tickets,
-    })
+        tickets: heir.map_or_else(Default::default, |heir| heir.estate.tickets.clone()),
+    }
 }
 
 fn worker_count(settings: &Settings) -> usize {

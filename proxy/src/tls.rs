@@ -9,6 +9,7 @@ mod certificates;
 mod challenge;
 mod issued;
 mod outward;
+mod randomness;
 mod tickets;
 
 use std::io;
@@ -170,6 +171,8 @@ fn ready(settings: &config::Tls, listener: &str, means: &Means) -> Result<Ready,
     let mut config = server_config(settings, certificates, provider)?;
     let clients = settings.clients.as_ref();
     let clients = clients.map(|clients| (clients.ca.as_path(), clients.required));
+    randomness::begin()?;
+    means.tickets.begin()?;
     let tickets = Tickets::new(&means.tickets, listener, clients);
     config.ticketer = Arc::new(tickets?);
     Ok(Ready {

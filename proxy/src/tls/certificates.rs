@@ -17,8 +17,10 @@ use x509_parser::extensions::GeneralName;
 use x509_parser::parse_x509_certificate;
 
 use super::issued::Issued;
+use super::randomness::NoRandomness;
+use super::tickets::NoKey;
 
-/// What is wrong with the files of a listener.
+/// Why there is no TLS: what is wrong with the files of a listener, or with what else it takes.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum TlsError {
     #[error("{}: {why}", path.display())]
@@ -27,6 +29,10 @@ pub(crate) enum TlsError {
     Rustls(rustls::Error),
     #[error("TLS, the authorities of clients: {0}")]
     Clients(#[from] std::io::Error),
+    #[error("TLS: {0}")]
+    Randomness(#[from] NoRandomness),
+    #[error("TLS: {0}")]
+    Tickets(#[from] NoKey),
 }
 
 impl TlsError {

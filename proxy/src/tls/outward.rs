@@ -13,8 +13,8 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use super::HTTP_2;
 use super::certificates::{TlsError, authorities, chain, private_key};
+use super::{HTTP_2, randomness};
 
 /// The way in TLS to the instances of one app.
 pub(crate) struct Outward {
@@ -27,6 +27,7 @@ pub(crate) struct Outward {
 impl Outward {
     /// Reads all files.
     pub(crate) fn open(settings: &UpstreamTls, protocol: Protocol) -> Result<Self, TlsError> {
+        randomness::begin()?;
         let UpstreamTls { ca, name, shown } = settings;
         let name = name.clone().map(ServerName::try_from).transpose();
         let builder = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))

@@ -2,8 +2,10 @@
 //! takes over, and each client would have to shake hands anew.
 
 use std::fmt;
+use std::fs;
+use std::io;
 use std::path::Path;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 use std::time::{Duration, Instant};
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
@@ -20,9 +22,9 @@ const LIFETIME_S: u32 = 6 * 60 * 60;
 const NAME_LEN: usize = 16;
 const SECRET_LEN: usize = 32;
 
-/// The keys of this process, and of those that take over from it. Cheap to clone.
-#[derive(Clone)]
-pub(crate) struct TicketKeys(Arc<RwLock<Ring>>);
+/// The keys of this process, and of those that take over from it: none as long as no listener has tickets. Cheap to clone.
+#[derive(Clone, Default)]
+pub(crate) struct TicketKeys(Arc<RwLock<Option<Ring>>>);
 
 struct Ring {
     now: Arc<Key>,
@@ -56,44 +58,45 @@ pub(super) struct Tickets {
 }
 
 impl TicketKeys {
-    /// With a key that nobody knows.
-    pub(crate) fn new() -> Result<Self, NoKey> {
-        let now = Arc::new(Key::random()?);
-        let ring = Ring { now, before: None };
-        Ok(Self(Arc::new(RwLock::new(ring))))
-    }
-
     /// Those of another process, the newest first.
     pub(crate) fn of(told: Vec<Told>) -> Result<Self, NoKey> {
         let mut keys = told.into_iter().map(Key::of);
         let Some(now) = keys.next() else {
-            return Self::new();
+            return Ok(Self::default());
         };
         let ring = Ring {
             now: Arc::new(now?),
             before: keys.next().transpose()?.map(Arc::new),
         };
-        Ok(Self(Arc::new(RwLock::new(ring))))
+        Ok(Self(Arc::new(RwLock::new(Some(ring)))))
     }
 
     /// For another process, the newest first.
     pub(crate) fn tell(&self) -> Vec<Told> {
-        let ring = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        let keys = std::iter::once(&ring.now).chain(&ring.before);
+        let ring = self.read();
+        let keys = ring.iter().flat_map(Ring::keys);
         keys.map(|key| key.tell()).collect()
+    }
+
+    /// From now on there is one.
+    pub(super) fn begin(&self) -> Result<(), NoKey> {
+        let mut ring = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        if ring.is_none() {
+            let now = Arc::new(Key::random()?);
+            *ring = Some(Ring { now, before: None });
+        }
+        Ok(())
     }
 
     /// The key that seals now.
     fn sealing(&self) -> Option<Arc<Key>> {
-        let now = {
-            let ring = self.0.read().unwrap_or_else(PoisonError::into_inner);
-            ring.now.clone()
-        };
+        let now = self.read().as_ref()?.now.clone();
         if now.born.elapsed() < SEALS {
             return Some(now);
         }
         let fresh = Arc::new(Key::random().ok()?);
         let mut ring = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let ring = ring.as_mut()?;
         // Somebody else may have been first.
         if Arc::ptr_eq(&ring.now, &now) {
             ring.before = Some(std::mem::replace(&mut ring.now, fresh));
@@ -102,10 +105,19 @@ impl TicketKeys {
     }
 
     fn named(&self, name: &[u8]) -> Option<Arc<Key>> {
-        let ring = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        let mut keys = std::iter::once(&ring.now).chain(&ring.before);
-        let key = keys.find(|key| key.told.name == name)?;
+        let ring = self.read();
+        let key = ring.as_ref()?.keys().find(|key| key.told.name == name)?;
         (key.born.elapsed() < 2 * SEALS).then(|| key.clone())
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, Option<Ring>> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Ring {
+    fn keys(&self) -> impl Iterator<Item = &Arc<Key>> {
+        std::iter::once(&self.now).chain(&self.before)
     }
 }
 
@@ -158,12 +170,12 @@ impl Tickets {
         keys: &TicketKeys,
         listener: &str,
         clients: Option<(&Path, bool)>,
-    ) -> std::io::Result<Self> {
+    ) -> io::Result<Self> {
         let mut context = Context::new(&SHA256);
         context.update(listener.as_bytes());
         if let Some((authorities, required)) = clients {
             context.update(&[0, u8::from(required)]);
-            context.update(&std::fs::read(authorities)?);
+            context.update(&fs::read(authorities)?);
         }
         let mut purpose = [0; SHA256_OUTPUT_LEN];
         purpose.copy_from_slice(context.finish().as_ref());
@@ -220,6 +232,12 @@ impl ProducesTickets for Tickets {
 mod tests {
     use super::*;
 
+    fn keys() -> TicketKeys {
+        let keys = TicketKeys::default();
+        keys.begin().unwrap();
+        keys
+    }
+
     fn tickets(keys: &TicketKeys, listener: &str) -> Tickets {
         Tickets::new(keys, listener, None).unwrap()
     }
@@ -231,7 +249,7 @@ mod tests {
 
     #[test]
     fn another_process_opens_what_this_one_has_sealed() {
-        let keys = TicketKeys::new().unwrap();
+        let keys = keys();
         let ticket = tickets(&keys, "a").encrypt(b"a session").unwrap();
         let told = serde_json::to_vec(&keys.tell()).unwrap();
         let theirs = TicketKeys::of(serde_json::from_slice(&told).unwrap()).unwrap();
@@ -244,13 +262,24 @@ mod tests {
             None,
             "another listener"
         );
-        let stranger = TicketKeys::new().unwrap();
+        let stranger = self::keys();
         assert_eq!(tickets(&stranger, "a").decrypt(&ticket), None);
     }
 
     #[test]
+    fn there_is_no_key_before_a_listener_needs_one_and_then_it_stays() {
+        let keys = TicketKeys::of(TicketKeys::default().tell()).unwrap();
+        assert!(keys.tell().is_empty());
+        assert_eq!(tickets(&keys, "a").encrypt(b"x"), None);
+        keys.begin().unwrap();
+        let ticket = tickets(&keys, "a").encrypt(b"x").unwrap();
+        keys.begin().unwrap();
+        assert!(tickets(&keys, "a").decrypt(&ticket).is_some());
+    }
+
+    #[test]
     fn a_session_is_not_resumed_where_other_authorities_vouch_for_clients() {
-        let keys = TicketKeys::new().unwrap();
+        let keys = keys();
         let folder = tempfile::tempdir().unwrap();
         let (one, other) = (folder.path().join("one"), folder.path().join("other"));
         std::fs::write(&one, "one").unwrap();
@@ -265,7 +294,7 @@ mod tests {
 
     #[test]
     fn a_key_seals_six_hours_and_opens_twelve() {
-        let keys = TicketKeys::new().unwrap();
+        let keys = keys();
         let ticket = tickets(&keys, "a").encrypt(b"x").unwrap();
         let later = TicketKeys::of(older(keys.tell(), SEALS)).unwrap();
         let tickets_later = tickets(&later, "a");
@@ -279,7 +308,7 @@ mod tests {
 
     #[test]
     fn what_is_no_ticket_is_none() {
-        let keys = TicketKeys::new().unwrap();
+        let keys = keys();
         let tickets = tickets(&keys, "a");
         let ticket = tickets.encrypt(b"x").unwrap();
         for len in 0..ticket.len() {

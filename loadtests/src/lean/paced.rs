@@ -65,9 +65,7 @@ pub(super) async fn run(plan: String, mut ear: Ear) -> io::Result<()> {
     let shared = Rc::new(Shared::default());
     let began = Instant::now();
     // After the beginning, so that a tick is never just before what is due.
-    let ticker = Rc::new(Ticker::new()?);
-    let ticking = ticker.clone();
-    let ticking = spawn_local(async move { ticking.tick().await });
+    let ticker = plan.rate.map(|_| Ticker::start()).transpose()?;
     let mut clients = Vec::new();
     for _ in 0..plan.connections {
         let client = asks(plan.clone(), shared.clone(), began, ticker.clone());
@@ -78,20 +76,20 @@ pub(super) async fn run(plan: String, mut ear: Ear) -> io::Result<()> {
     for client in clients {
         client.await.map_err(io::Error::other)?;
     }
-    ticking.abort();
     let mut sent = shared.sent.take();
     sent.sort_unstable_by_key(|one| one.id);
     book::write_sent(&plan.book, &sent)?;
     tell("done")
 }
 
-async fn asks(plan: Rc<Paced>, shared: Rc<Shared>, began: Instant, ticker: Rc<Ticker>) {
+/// With a ticker if there is a rate.
+async fn asks(plan: Rc<Paced>, shared: Rc<Shared>, began: Instant, ticker: Option<Rc<Ticker>>) {
     let mut stream = None;
     while !shared.is_over.get() {
         let id = shared.next.get();
         shared.next.set(id + 1);
         let due = plan.rate.map(|rate| began + due(id, rate));
-        if let Some(due) = due {
+        if let (Some(due), Some(ticker)) = (due, &ticker) {
             ticker.until(due).await;
         }
         // Late if this client was not free, or not woken, in time.
@@ -153,7 +151,7 @@ impl Ticker {
         deprecated,
         reason = "an `OwnedFd` stays what it is; the new way is an unsafe function, and this crate has none"
     )]
-    fn new() -> io::Result<Self> {
+    fn start() -> io::Result<Rc<Self>> {
         let flags = TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC;
         let timer = timerfd_create(TimerfdClockId::Monotonic, flags)?;
         let every = Itimerspec {
@@ -161,20 +159,23 @@ impl Ticker {
             it_value: timespec(TICK),
         };
         timerfd_settime(&timer, TimerfdTimerFlags::empty(), &every)?;
-        Ok(Self {
+        let this = Rc::new(Self {
             timer: AsyncFd::new(timer)?,
             waiting: RefCell::default(),
-        })
+        });
+        let ticks = this.clone();
+        spawn_local(async move { ticks.tick().await });
+        Ok(this)
     }
 
-    /// Returns in the first tick that is not before.
+    /// Returns in the first tick that is not before. It ticks for as long as this process asks.
     async fn until(&self, then: Instant) {
         if then <= Instant::now() {
             return;
         }
         let (wake, woken) = oneshot::channel();
         self.waiting.borrow_mut().push_back((then, wake));
-        // The ticker goes on for as long as there are clients.
+        // Woken, as it ticks.
         let _ = woken.await;
     }
 

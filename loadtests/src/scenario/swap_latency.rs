@@ -51,39 +51,22 @@ pub(super) async fn play(options: &Options) -> Result<Report, Trouble> {
     let mut clients = load.start(Some(LOAD_CORE))?;
     sleep(SETTLE * 4).await;
     let cores = [Core::of(DAEMON_CORE)?, Core::of(LOAD_CORE)?];
-    let mut random = fastrand::Rng::with_seed(options.seed);
-    let mut played = Vec::new();
-    for _ in 0..rounds {
-        let swaps_first = random.bool();
-        let first = site.period(swaps_first).await?;
-        let second = site.period(!swaps_first).await?;
-        played.push(if swaps_first {
-            (first, second)
-        } else {
-            (second, first)
-        });
-    }
+    let periods = site.periods(rounds, options.seed).await?;
     let busy = [
         Core::of(DAEMON_CORE)?.busy_percent_since(cores[0]),
         Core::of(LOAD_CORE)?.busy_percent_since(cores[1]),
     ];
     clients.tell("stop").await?;
     clients.hear("done", LONG).await?;
-    let sent = read_sent(&load.book)?;
-    let mut report = report(options, (most, rate), &played, &sent);
-    let beside = |one: &&Sent| is_beside(one, &site.promotes);
-    report.figure(
-        format!("median within {} of a promote", spell(BESIDE)),
-        spell_median(sent.iter().filter(beside)),
-    );
-    let far = |one: &&Sent| played.iter().any(|(_, without)| is_within(one, *without));
-    report.figure(
-        "median without promotes",
-        spell_median(sent.iter().filter(far)),
-    );
-    report.figure("the daemon's core", format!("{:.0} % busy", busy[0]));
-    report.figure("that of load and apps", format!("{:.0} % busy", busy[1]));
-    Ok(report)
+    let seen = Seen {
+        most,
+        rate,
+        periods,
+        promotes: site.promotes,
+        sent: read_sent(&load.book)?,
+        busy,
+    };
+    Ok(seen.report(options))
 }
 
 /// From when to when.
@@ -142,6 +125,27 @@ impl Site {
         Ok(sent.len() as f64 / seconds)
     }
 
+    /// So many pairs, with promotes and without.
+    async fn periods(
+        &mut self,
+        rounds: usize,
+        seed: u64,
+    ) -> Result<Vec<(Period, Period)>, Trouble> {
+        let mut random = fastrand::Rng::with_seed(seed);
+        let mut periods = Vec::new();
+        for _ in 0..rounds {
+            let swaps_first = random.bool();
+            let first = self.period(swaps_first).await?;
+            let second = self.period(!swaps_first).await?;
+            periods.push(if swaps_first {
+                (first, second)
+            } else {
+                (second, first)
+            });
+        }
+        Ok(periods)
+    }
+
     /// So long, with promotes or without.
     async fn period(&mut self, with_swaps: bool) -> Result<Period, Trouble> {
         sleep(SETTLE).await;
@@ -190,56 +194,85 @@ fn spell_median<'a>(sent: impl Iterator<Item = &'a Sent>) -> String {
     format!("{:.2} ms", median(&ms).unwrap_or_default())
 }
 
-fn report(
-    options: &Options,
-    (most, rate): (f64, f64),
-    played: &[(Period, Period)],
-    sent: &[Sent],
-) -> Report {
-    let p99 = |period: Period| {
-        let within = sent.iter().filter(|one| is_within(one, period));
+/// What there is to report.
+struct Seen {
+    /// Requests a second in the closed loop, and as many as were asked.
+    most: f64,
+    rate: f64,
+    periods: Vec<(Period, Period)>,
+    promotes: Vec<Moment>,
+    sent: Vec<Sent>,
+    /// In percent: the daemon's core, and that of load and apps.
+    busy: [f64; 2],
+}
+
+impl Seen {
+    fn report(&self, options: &Options) -> Report {
+        let p99s = self.periods.iter();
+        let p99s = p99s.map(|(with, without)| (self.p99(*with), self.p99(*without)));
+        let p99s: Vec<(f64, f64)> = p99s.collect();
+        let (name, about) = (
+            Scenario::SwapLatency.to_string(),
+            Scenario::SwapLatency.about(),
+        );
+        let verdict = self.verdict(&p99s, options.seed);
+        let mut report = Report::of_others(name, about, options.seed, verdict);
+        report.figure("saturation", format!("{:.0} requests/s", self.most));
+        report.figure("rate", format!("{:.0} requests/s", self.rate));
+        report.figure("rounds", p99s.len());
+        let ms = |figures: Vec<f64>| {
+            let median = median(&figures).unwrap_or_default();
+            spell(Duration::from_secs_f64(median / 1e3))
+        };
+        let (with, without) = p99s.iter().copied().unzip();
+        report.figure("p99 with swaps, median of the rounds", ms(with));
+        report.figure("p99 without, median of the rounds", ms(without));
+        for (round, (with, without)) in p99s.iter().enumerate() {
+            let value = format!("{with:.2} ms with, {without:.2} ms without");
+            report.figure(format!("p99 in round {}", round + 1), value);
+        }
+        let is_beside = |one: &&Sent| is_beside(one, &self.promotes);
+        let beside = spell_median(self.sent.iter().filter(is_beside));
+        report.figure(
+            format!("median within {} of a promote", spell(BESIDE)),
+            beside,
+        );
+        let is_far = |one: &&Sent| {
+            let mut periods = self.periods.iter();
+            periods.any(|(_, without)| is_within(one, *without))
+        };
+        let far = spell_median(self.sent.iter().filter(is_far));
+        report.figure("median without promotes", far);
+        let [daemon, load] = self.busy;
+        report.figure("the daemon's core", format!("{daemon:.0} % busy"));
+        report.figure("that of load and apps", format!("{load:.0} % busy"));
+        report
+    }
+
+    fn verdict(&self, p99s: &[(f64, f64)], seed: u64) -> Verdict {
+        let mut verdict = Verdict::default();
+        let lost = self.sent.iter();
+        let lost = lost.filter(|one| one.outcome != Outcome::Answered).count();
+        verdict.must(
+            "no request lost",
+            format!("{lost} of {}", self.sent.len()),
+            lost == 0 && !self.sent.is_empty(),
+        );
+        let ratios = p99s.iter().map(|(with, without)| with / without);
+        let ratios: Vec<f64> = ratios.filter(|ratio| ratio.is_finite()).collect();
+        let middle = median(&ratios).unwrap_or_default();
+        let (low, high) = interval(&ratios, seed).unwrap_or((0.0, f64::INFINITY));
+        verdict.must(
+            format!("p99 with swaps is below {RATIO_MAX} times p99 without"),
+            format!("{middle:.3} times, {low:.3} to {high:.3} in 95 of 100 redrawn sets of rounds"),
+            high < RATIO_MAX && ratios.len() == p99s.len(),
+        );
+        verdict
+    }
+
+    fn p99(&self, period: Period) -> f64 {
+        let within = self.sent.iter().filter(|one| is_within(one, period));
         let ms: Vec<f64> = within.map(millis).collect();
         quantile(&ms, 0.99).unwrap_or_default()
-    };
-    let with: Vec<f64> = played.iter().map(|(with, _)| p99(*with)).collect();
-    let without: Vec<f64> = played.iter().map(|(_, without)| p99(*without)).collect();
-    let ratios = with
-        .iter()
-        .zip(&without)
-        .map(|(with, without)| with / without);
-    let ratios: Vec<f64> = ratios.filter(|ratio| ratio.is_finite()).collect();
-    let mut verdict = Verdict::default();
-    let lost = sent.iter().filter(|one| one.outcome != Outcome::Answered);
-    let lost = lost.count();
-    verdict.must(
-        "no request lost",
-        format!("{lost} of {}", sent.len()),
-        lost == 0 && !sent.is_empty(),
-    );
-    let middle = median(&ratios).unwrap_or_default();
-    let (low, high) = interval(&ratios, options.seed).unwrap_or((0.0, f64::INFINITY));
-    verdict.must(
-        format!("p99 with swaps is below {RATIO_MAX} times p99 without"),
-        format!("{middle:.3} times, {low:.3} to {high:.3} in 95 of 100 redrawn sets of rounds"),
-        high < RATIO_MAX && ratios.len() == played.len(),
-    );
-    let (name, about) = (
-        Scenario::SwapLatency.to_string(),
-        Scenario::SwapLatency.about(),
-    );
-    let mut report = Report::of_others(name, about, options.seed, verdict);
-    report.figure("saturation", format!("{most:.0} requests/s"));
-    report.figure("rate", format!("{rate:.0} requests/s"));
-    report.figure("rounds", played.len());
-    let ms = |figures: &[f64]| {
-        let median = median(figures).unwrap_or_default();
-        spell(Duration::from_secs_f64(median / 1e3))
-    };
-    report.figure("p99 with swaps, median of the rounds", ms(&with));
-    report.figure("p99 without, median of the rounds", ms(&without));
-    for (round, (with, without)) in with.iter().zip(&without).enumerate() {
-        let value = format!("{with:.2} ms with, {without:.2} ms without");
-        report.figure(format!("p99 in round {}", round + 1), value);
     }
-    report
 }

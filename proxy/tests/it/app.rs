@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -42,6 +43,7 @@ pub(crate) struct Speaks {
 struct Says {
     name: &'static str,
     seen: Arc<Mutex<Vec<Seen>>>,
+    connections: Arc<AtomicUsize>,
     lets_go: watch::Receiver<()>,
 }
 
@@ -49,6 +51,7 @@ struct Says {
 pub(crate) struct App {
     pub(crate) address: SocketAddr,
     seen: Arc<Mutex<Vec<Seen>>>,
+    connections: Arc<AtomicUsize>,
     lets_go: watch::Sender<()>,
     task: tokio::task::JoinHandle<()>,
 }
@@ -81,16 +84,19 @@ impl App {
     pub(crate) fn listening(name: &'static str, listener: TcpListener, speaks: Speaks) -> Self {
         let address = listener.local_addr().unwrap();
         let seen = Arc::<Mutex<Vec<Seen>>>::default();
+        let connections = Arc::<AtomicUsize>::default();
         let lets_go = watch::Sender::new(());
         let says = Says {
             name,
             seen: seen.clone(),
+            connections: connections.clone(),
             lets_go: lets_go.subscribe(),
         };
         let task = tokio::spawn(serve(listener, speaks, says));
         Self {
             address,
             seen,
+            connections,
             lets_go,
             task,
         }
@@ -98,6 +104,11 @@ impl App {
 
     pub(crate) fn seen(&self) -> Vec<Seen> {
         self.seen.lock().unwrap().clone()
+    }
+
+    /// So many were opened, those of probes too.
+    pub(crate) fn connections(&self) -> usize {
+        self.connections.load(SeqCst)
     }
 
     /// Waits until so many requests have come to it, probes not counted.
@@ -163,6 +174,7 @@ async fn serve(listener: TcpListener, speaks: Speaks, says: Says) {
     let mut connections = JoinSet::new();
     loop {
         let (stream, _) = listener.accept().await.unwrap();
+        says.connections.fetch_add(1, SeqCst);
         connections.spawn(connection(stream, speaks.clone(), says.clone()));
         while connections.try_join_next().is_some() {}
     }

@@ -34,6 +34,34 @@ async fn overlap_moves_new_requests_and_lets_running_ones_end() {
 }
 
 #[tokio::test]
+async fn a_burst_shares_the_few_connections_of_a_release_that_was_just_swapped_in() {
+    let apps = [App::start("a").await, App::start("b").await];
+    let flags = [&format!("--upstream={}", apps[0].address), "--workers=1"];
+    let daemon = Daemon::start(&flags, "").await;
+    let mut clients = Vec::new();
+    for _ in 0..50 {
+        clients.push(daemon.client().await);
+    }
+    let mut swaps = 0;
+    // How late this thread is, who plays the app, is for the machine to say: each swap is another try.
+    crate::client::until("shared", async || {
+        swaps += 1;
+        let new = &apps[swaps % 2];
+        let receipt = daemon.promote(&format!("r{swaps}"), new, json!({})).await;
+        assert_eq!(receipt["outcome"], "done", "{receipt}");
+        let before = new.connections();
+        for client in &mut clients {
+            client.say("GET / HTTP/1.1\r\nhost: x.test\r\n\r\n").await;
+        }
+        for client in &mut clients {
+            assert_eq!(client.answer().await.status, 200);
+        }
+        new.connections() - before < clients.len() / 2
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn hold_keeps_requests_while_the_old_release_is_gone() {
     let old = App::start("old").await;
     let daemon = std::sync::Arc::new(Daemon::with(&old).await);

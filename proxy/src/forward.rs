@@ -93,7 +93,7 @@ impl Forward<'_> {
             let how = match self.outcome(sending, &checkout).await {
                 Ok(response) => {
                     let is_missing = may_be_older && response.status() == StatusCode::NOT_FOUND;
-                    let again = is_missing.then(|| spare.replay()).flatten();
+                    let again = is_missing.then(|| spare.replay(&checkout)).flatten();
                     let forwarded = self.answer(response, checkout, account);
                     return match again {
                         Some(head) => not_found(forwarded, exchange, head, target),
@@ -105,7 +105,7 @@ impl Forward<'_> {
             let failed = Failed {
                 how,
                 instance,
-                fresh: checkout.fresh,
+                checkout,
                 spare,
             };
             match self.recover(failed, exchange, account, &mut tries).await {
@@ -151,7 +151,8 @@ impl Forward<'_> {
         }
         let allowed = self.app().settings.config.timeouts.response;
         self.conn.await_answer(allowed);
-        (checkout.send(request, &self.lease, trailers), spare)
+        let kept = spare.replayable;
+        (checkout.send(request, &self.lease, kept, trailers), spare)
     }
 
     /// The exchange as a request, and what is kept of it for another try.
@@ -162,10 +163,9 @@ impl Forward<'_> {
     ) -> (Request<RequestBody>, Spare) {
         let replayable = exchange.is_replayable();
         let had_body = exchange.has_body();
-        let kept = replayable || checkout.is_shared();
         let (head, body) = exchange.take();
         let mut spare = Spare {
-            head: kept.then(|| Head::of(&head)),
+            head: checkout.is_shared().then(|| Box::new(Head::of(&head))),
             replayable,
             body: None,
         };

@@ -2,9 +2,11 @@
 //! used first, keyed by the release's uid: a new release at an old address never meets an old connection.
 
 mod hear_out;
+mod kept;
 mod link;
 mod open;
 mod returns;
+
 mod shared;
 mod translate;
 
@@ -17,6 +19,7 @@ use std::time::Duration;
 
 use holdfast_config::Protocol;
 use http::header::{HeaderMap, HeaderName};
+use http::request::Parts;
 use http::uri::Scheme;
 use http::{Request, Response};
 use hyper::body::Incoming;
@@ -27,6 +30,7 @@ use swap_gate::Class;
 use crate::body::RequestBody;
 use crate::clock;
 use crate::lease::Lease;
+use kept::Kept;
 use link::Link;
 #[cfg(any(test, fuzzing))]
 pub(crate) use open::rules;
@@ -66,9 +70,30 @@ pub(crate) struct Pool {
 type Key = (u64, usize);
 
 struct Idle {
-    sender: SendRequest<RequestBody>,
+    alone: Alone,
     since: Duration,
-    limit: Duration,
+    limit: Millis,
+}
+
+/// How long a connection may be idle, in little room: each request carries one. At most `IDLE_MAX`.
+#[derive(Clone, Copy)]
+struct Millis(u16);
+
+impl Millis {
+    const IDLE_MAX: Self = Self::of(IDLE_MAX);
+
+    const fn of(time: Duration) -> Self {
+        let millis = if time.as_millis() < IDLE_MAX.as_millis() {
+            time.as_millis()
+        } else {
+            IDLE_MAX.as_millis()
+        };
+        Self(millis as u16)
+    }
+
+    fn duration(self) -> Duration {
+        Duration::from_millis(self.0.into())
+    }
 }
 
 /// A connection in use.
@@ -80,7 +105,7 @@ pub(crate) struct Checkout {
     pub(crate) once: bool,
     pool: Rc<Pool>,
     key: Key,
-    limit: Duration,
+    limit: Millis,
 }
 
 /// The head of the answer, or why there is none.
@@ -90,9 +115,14 @@ type Sent = Result<Response<Incoming>, TrySendError<Request<RequestBody>>>;
 pub(crate) type Sending = Pin<Box<dyn Future<Output = Sent>>>;
 
 enum Sender {
-    /// Nobody else's while it is in use.
-    Alone(SendRequest<RequestBody>),
+    Alone(Alone),
     Shared(Share),
+}
+
+/// A connection that is nobody else's while it is in use.
+struct Alone {
+    sender: SendRequest<RequestBody>,
+    kept: Kept,
 }
 
 /// Why there is no connection.
@@ -128,17 +158,17 @@ impl Pool {
         let connections = idle.get_mut(&key)?;
         let at = connections
             .iter()
-            .rposition(|idle| idle.sender.is_ready())?;
+            .rposition(|idle| idle.alone.sender.is_ready())?;
         let age = now.saturating_sub(connections[at].since);
         let max = match class {
-            Class::Safe => connections[at].limit,
-            Class::Unsafe => connections[at].limit.min(IDLE_MAX_UNSAFE),
+            Class::Safe => connections[at].limit.duration(),
+            Class::Unsafe => connections[at].limit.duration().min(IDLE_MAX_UNSAFE),
         };
         if age > max {
             return None; // And so are all that lie deeper; the sweep takes them.
         }
-        let Idle { sender, limit, .. } = connections.remove(at);
-        let checkout = self.checked_out(Sender::Alone(sender), key, false);
+        let Idle { alone, limit, .. } = connections.remove(at);
+        let checkout = self.checked_out(Sender::Alone(alone), key, false);
         Some(Checkout { limit, ..checkout })
     }
 
@@ -208,7 +238,7 @@ impl Pool {
             once: false,
             pool: self.clone(),
             key,
-            limit: IDLE_MAX,
+            limit: Millis::IDLE_MAX,
         }
     }
 
@@ -223,8 +253,9 @@ impl Pool {
     pub(crate) async fn sweep(&self) {
         let now = clock::now();
         self.shares.sweep();
-        let old =
-            |idle: &Idle| now.saturating_sub(idle.since) > idle.limit || idle.sender.is_closed();
+        let old = |idle: &Idle| {
+            now.saturating_sub(idle.since) > idle.limit.duration() || idle.alone.sender.is_closed()
+        };
         close(self.take_idle(|_, idle| old(idle))).await;
     }
 
@@ -248,16 +279,19 @@ async fn close(mut leaving: Vec<Idle>) {
 }
 
 impl Checkout {
-    /// Sends the request; the future waits for the head of the answer. `trailers`: its client takes them.
+    /// Sends the request; the future waits for the head of the answer. `kept`: its head may be asked for again.
+    /// `trailers`: its client takes them.
     pub(crate) fn send(
         &mut self,
         mut request: Request<RequestBody>,
         lease: &Lease,
+        kept: bool,
         trailers: bool,
     ) -> Sending {
         match &mut self.sender {
-            Sender::Alone(sender) => {
+            Sender::Alone(Alone { sender, kept: head }) => {
                 translate::to_http1(&mut request);
+                head.begin(kept);
                 Box::pin(sender.try_send_request(request))
             }
             Sender::Shared(share) => {
@@ -266,6 +300,14 @@ impl Checkout {
                 translate::to_http2(&mut request, scheme, instance, trailers);
                 Box::pin(share.sender().try_send_request(request))
             }
+        }
+    }
+
+    /// The head that it has sent last, if that was to be kept. Not where it is shared.
+    pub(crate) fn sent(&self) -> Option<Parts> {
+        match &self.sender {
+            Sender::Alone(alone) => alone.kept.head(),
+            Sender::Shared(_) => None,
         }
     }
 
@@ -285,23 +327,23 @@ impl Checkout {
             timeout.parse::<u32>().ok()
         });
         if let Some(seconds) = seconds {
-            self.limit = IDLE_MAX.min(Duration::from_secs(u64::from(seconds)) / 2);
+            self.limit = Millis::of(Duration::from_secs(u64::from(seconds)) / 2);
         }
     }
 
     /// The answer has ended as it should.
     pub(crate) fn put_back(self, lease: &Lease) {
-        let Sender::Alone(sender) = self.sender else {
+        let Sender::Alone(alone) = self.sender else {
             return;
         };
-        if self.once || sender.is_closed() || lease.release().gate.is_closed() {
+        if self.once || alone.sender.is_closed() || lease.release().gate.is_closed() {
             return;
         }
         let mut idle = self.pool.idle.borrow_mut();
         let connections = idle.entry(self.key).or_default();
         if connections.len() < IDLE_PER_INSTANCE_MAX {
             connections.push(Idle {
-                sender,
+                alone,
                 since: clock::lately(),
                 limit: self.limit,
             });

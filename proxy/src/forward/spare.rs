@@ -7,19 +7,27 @@ use http::{Method, Request, Version};
 
 use crate::body::{Recovery, Upload};
 use crate::fields::Fields;
+use crate::upstream::Checkout;
 
 /// What is kept of a request that has been sent.
 pub(super) struct Spare {
-    pub(super) head: Option<Head>,
+    /// In HTTP/2. In HTTP/1.1 its connection has it.
+    pub(super) head: Option<Box<Head>>,
     /// It may be sent again although octets have left.
     pub(super) replayable: bool,
     pub(super) body: Option<Recovery>,
 }
 
 impl Spare {
-    /// For sending it again whatever the app has done with it.
-    pub(super) fn replay(self) -> Option<Parts> {
-        self.head.filter(|_| self.replayable)?.restore()
+    /// For sending it again whatever the app has done with it. `checkout`: what it was sent on.
+    pub(super) fn replay(self, checkout: &Checkout) -> Option<Parts> {
+        if !self.replayable {
+            return None;
+        }
+        match self.head {
+            Some(head) => head.restore(),
+            None => checkout.sent(),
+        }
     }
 
     /// For sending what the app has not taken up.

@@ -4,6 +4,8 @@
 use std::pin::Pin;
 use std::time::Duration;
 
+use http::request::Parts;
+
 use super::failure::{Failure, Refusal, loss_of, loss_of_error};
 use super::spare::Spare;
 use super::{Forward, Forwarded, takes_used};
@@ -45,8 +47,8 @@ impl Default for Tries {
 pub(super) struct Failed {
     pub(super) how: Failure,
     pub(super) instance: usize,
-    /// Its connection was.
-    pub(super) fresh: bool,
+    /// What it was sent on.
+    pub(super) checkout: Checkout,
     pub(super) spare: Spare,
 }
 
@@ -151,14 +153,14 @@ impl Forward<'_> {
             let Failed {
                 how,
                 instance,
-                fresh,
+                checkout,
                 spare,
             } = failed;
             match how {
                 Failure::Unsent(request) => {
                     let (head, body) = request.into_parts();
                     (exchange.head, exchange.body) = (head, body.into_unsent());
-                    if fresh {
+                    if checkout.fresh {
                         tries.tried.push(instance);
                     }
                     Next::Again
@@ -178,8 +180,8 @@ impl Forward<'_> {
                         how: loss_of_error(&error),
                         was_answer: error.is_parse(),
                     };
-                    self.once_more(broken, spare, exchange, account, tries)
-                        .await
+                    let head = spare.replay(&checkout);
+                    self.once_more(broken, head, exchange, account, tries).await
                 }
             }
         })
@@ -210,7 +212,7 @@ impl Forward<'_> {
     async fn once_more(
         &self,
         broken: Broken,
-        spare: Spare,
+        head: Option<Parts>,
         exchange: &mut Exchange,
         account: &mut Account,
         tries: &mut Tries,
@@ -220,7 +222,7 @@ impl Forward<'_> {
             how,
             was_answer,
         } = broken;
-        match spare.replay() {
+        match head {
             Some(head) if exchange.sent == 0 && !was_answer && account.spend_retry() => {
                 tries.last = how;
                 account.retried(how);

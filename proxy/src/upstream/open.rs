@@ -16,11 +16,11 @@ use swap_core::Address;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 
-use super::ConnectError;
 use super::hear_out::HearOut;
+use super::kept::{Keeping, Kept};
 use super::link::{Link, Tasks};
 use super::shared::Shared;
-use crate::body::RequestBody;
+use super::{Alone, ConnectError};
 use crate::io::Direct;
 use crate::tls::Outward;
 
@@ -40,7 +40,7 @@ pub(super) async fn http1(
     address: &Address,
     tls: Option<&Outward>,
     link: Rc<Link>,
-) -> Result<http1::SendRequest<RequestBody>, ConnectError> {
+) -> Result<Alone, ConnectError> {
     match (address, tls) {
         // The way of most requests, without a call through a pointer for each read.
         (Address::Tcp(address), None) => shake_http1(Direct(tcp(*address).await?), link).await,
@@ -103,19 +103,18 @@ async fn tcp(address: std::net::SocketAddr) -> io::Result<TcpStream> {
     Ok(stream)
 }
 
-async fn shake_http1<S>(
-    stream: S,
-    link: Rc<Link>,
-) -> Result<http1::SendRequest<RequestBody>, ConnectError>
+async fn shake_http1<S>(stream: S, link: Rc<Link>) -> Result<Alone, ConnectError>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
+    let kept = Kept::default();
+    let stream = Keeping::new(HearOut::new(stream), kept.clone());
     let (sender, connection) = rules()
-        .handshake(TokioIo::new(HearOut::new(stream)))
+        .handshake(TokioIo::new(stream))
         .await
         .map_err(ConnectError::Handshake)?;
     link.spawn(connection.with_upgrades());
-    Ok(sender)
+    Ok(Alone { sender, kept })
 }
 
 /// How hyper speaks HTTP/1.1 with apps. An answer has at most 100 fields: for more hyper would allocate with each one.

@@ -88,20 +88,25 @@ impl Routes {
             .exact
             .get(host)
             .and_then(|prefixes| longest(prefixes, path));
-        let wildcard = || {
-            let mut rest = host;
-            while let Some((_, suffix)) = rest.split_once('.') {
-                let prefixes = self.wildcard.get(suffix);
-                if let Some(target) = prefixes.and_then(|prefixes| longest(prefixes, path)) {
-                    return Some(target);
-                }
-                rest = suffix;
-            }
-            None
-        };
         exact
-            .or_else(wildcard)
+            .or_else(|| self.find_wildcard(host, path))
             .or_else(|| longest(&self.every_host, path))
+    }
+
+    fn find_wildcard(&self, host: &str, path: &str) -> Option<&Target> {
+        // Most have none, and each dot is looked for otherwise.
+        if self.wildcard.is_empty() {
+            return None;
+        }
+        let mut rest = host;
+        while let Some((_, suffix)) = rest.split_once('.') {
+            let prefixes = self.wildcard.get(suffix);
+            if let Some(target) = prefixes.and_then(|prefixes| longest(prefixes, path)) {
+                return Some(target);
+            }
+            rest = suffix;
+        }
+        None
     }
 }
 

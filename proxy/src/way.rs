@@ -166,9 +166,9 @@ impl Traveller {
     fn set_out(&mut self) -> Option<End> {
         let at_once = self.at_once();
         if at_once.is_none() {
-            let request_id = identify(&mut self.exchange);
+            identify(&mut self.exchange);
             if self.conn.worker.book.is_on() {
-                self.account.write(line(&self.exchange, &request_id));
+                self.account.write(line(&self.exchange));
             }
         }
         at_once
@@ -441,18 +441,14 @@ fn own(
 }
 
 /// Gives the request an id, unless it has one.
-pub(crate) fn identify(exchange: &mut Exchange) -> HeaderValue {
+pub(crate) fn identify(exchange: &mut Exchange) {
     let made = || {
         // Hexadecimal digits are visible ASCII, so the fallback is never taken.
         HeaderValue::from_bytes(&hexadecimal(fastrand::u128(..)))
             .unwrap_or_else(|_| HeaderValue::from_static("0"))
     };
-    exchange
-        .head
-        .headers
-        .entry(policy::REQUEST_ID)
-        .or_insert_with(made)
-        .clone()
+    let fields = &mut exchange.head.headers;
+    fields.entry(policy::REQUEST_ID).or_insert_with(made);
 }
 
 /// By hand: each request needs one, and the formatter takes five times as long.
@@ -473,13 +469,14 @@ fn hexadecimal(number: u128) -> [u8; 32] {
     text
 }
 
-fn line(exchange: &Exchange, request_id: &HeaderValue) -> Line {
+fn line(exchange: &Exchange) -> Line {
+    let request_id = exchange.head.headers.get(policy::REQUEST_ID);
     Line::begin(&Began {
         client: exchange.origin.client,
         method: &exchange.head.method,
         host: &exchange.facts.host,
         path: exchange.head.uri.path(),
-        request_id: request_id.as_bytes(),
+        request_id: request_id.map_or(b"", HeaderValue::as_bytes),
     })
 }
 

@@ -99,6 +99,23 @@ fn one_host(head: &Parts) -> Result<Option<&HeaderValue>, Refused> {
     Ok(first)
 }
 
+/// The octets of `reg-name` (RFC 3986, 3.2.2), by number.
+const IN_HOSTS: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut octet = 0;
+    while octet < table.len() {
+        table[octet] = (octet as u8).is_ascii_alphanumeric();
+        octet += 1;
+    }
+    let others = b"-._~!$&'()*+,;=%";
+    let mut at = 0;
+    while at < others.len() {
+        table[others[at] as usize] = true;
+        at += 1;
+    }
+    table
+};
+
 /// Whether it is `uri-host [":" port]`.
 pub(crate) fn is_host(text: &str) -> bool {
     HeaderValue::from_str(text).is_ok_and(|value| host_name(Some(&value)).is_ok())
@@ -121,8 +138,8 @@ fn host_name(value: Option<&HeaderValue>) -> Result<String, Refused> {
             (&text[..address.len() + 2], port)
         }
         None => {
-            let end = text.find(':').unwrap_or(text.len());
-            (&text[..end], &text[end..])
+            let colon = text.bytes().position(|octet| octet == b':');
+            text.split_at(colon.unwrap_or(text.len()))
         }
     };
     let port_sound = match port.strip_prefix(':') {
@@ -130,7 +147,7 @@ fn host_name(value: Option<&HeaderValue>) -> Result<String, Refused> {
         None => port.is_empty(),
     };
     let literal = host.starts_with('[');
-    let sound = |octet: u8| octet.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=%".contains(&octet);
+    let sound = |octet: u8| IN_HOSTS[usize::from(octet)];
     if host.is_empty() || !port_sound || !(literal || host.bytes().all(sound)) {
         return Err(bad);
     }

@@ -151,8 +151,8 @@ impl Forward<'_> {
         }
         let allowed = self.app().settings.config.timeouts.response;
         self.conn.await_answer(allowed);
-        let kept = spare.replayable;
-        (checkout.send(request, &self.lease, kept, trailers), spare)
+        let sending = checkout.send(request, &self.lease, spare.replayable, trailers);
+        (sending, spare)
     }
 
     /// The exchange as a request, and what is kept of it for another try.

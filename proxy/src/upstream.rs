@@ -80,15 +80,8 @@ struct Idle {
 struct Millis(u16);
 
 impl Millis {
-    const IDLE_MAX: Self = Self::of(IDLE_MAX);
-
-    const fn of(time: Duration) -> Self {
-        let millis = if time.as_millis() < IDLE_MAX.as_millis() {
-            time.as_millis()
-        } else {
-            IDLE_MAX.as_millis()
-        };
-        Self(millis as u16)
+    fn of(time: Duration) -> Self {
+        Self(time.min(IDLE_MAX).as_millis() as u16)
     }
 
     fn duration(self) -> Duration {
@@ -238,7 +231,7 @@ impl Pool {
             once: false,
             pool: self.clone(),
             key,
-            limit: Millis::IDLE_MAX,
+            limit: Millis::of(IDLE_MAX),
         }
     }
 

@@ -99,23 +99,6 @@ fn one_host(head: &Parts) -> Result<Option<&HeaderValue>, Refused> {
     Ok(first)
 }
 
-/// The octets of `reg-name` (RFC 3986, 3.2.2), by number.
-const IN_HOSTS: [bool; 256] = {
-    let mut table = [false; 256];
-    let mut octet = 0;
-    while octet < table.len() {
-        table[octet] = (octet as u8).is_ascii_alphanumeric();
-        octet += 1;
-    }
-    let others = b"-._~!$&'()*+,;=%";
-    let mut at = 0;
-    while at < others.len() {
-        table[others[at] as usize] = true;
-        at += 1;
-    }
-    table
-};
-
 /// Whether it is `uri-host [":" port]`.
 pub(crate) fn is_host(text: &str) -> bool {
     HeaderValue::from_str(text).is_ok_and(|value| host_name(Some(&value)).is_ok())
@@ -147,11 +130,19 @@ fn host_name(value: Option<&HeaderValue>) -> Result<String, Refused> {
         None => port.is_empty(),
     };
     let literal = host.starts_with('[');
-    let sound = |octet: u8| IN_HOSTS[usize::from(octet)];
-    if host.is_empty() || !port_sound || !(literal || host.bytes().all(sound)) {
+    if host.is_empty() || !port_sound || !(literal || host.bytes().all(is_in_names)) {
         return Err(bad);
     }
     Ok(host.to_ascii_lowercase())
+}
+
+/// The octets of `reg-name` (RFC 3986, 3.2.2).
+fn is_in_names(octet: u8) -> bool {
+    let is_other = matches!(
+        octet,
+        b'-' | b'.' | b'_' | b'~' | b'!' | b'$' | b'&'..=b',' | b';' | b'=' | b'%'
+    );
+    octet.is_ascii_alphanumeric() || is_other
 }
 
 #[cfg(test)]

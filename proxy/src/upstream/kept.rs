@@ -57,13 +57,13 @@ impl Kept {
 
 impl Said {
     fn keep<'a>(&mut self, slices: impl Iterator<Item = &'a [u8]>) {
+        if self.octets.capacity() == 0 {
+            self.octets.reserve(USUAL);
+        }
         let mut known = self.octets.len() - self.taken;
         for slice in slices {
             let new = slice.get(known..).unwrap_or_default();
             known = known.saturating_sub(slice.len());
-            if self.octets.capacity() == 0 {
-                self.octets.reserve(USUAL);
-            }
             self.octets.extend_from_slice(new);
         }
     }

@@ -11,6 +11,7 @@ mod child;
 mod crowd;
 mod head;
 mod paced;
+mod pages;
 mod wire;
 
 use std::io::{self, Write as _};

@@ -16,6 +16,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::spawn_local;
 
 use super::book::{self, Arrival};
+use super::pages::Pages;
 use super::{Ear, head, tell};
 
 /// Connections that wait to be accepted: as many as the kernel lets.
@@ -25,7 +26,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(10);
 /// As an app that is slow to accept goes by.
 const TICK: Duration = Duration::from_millis(1);
 
-type Book = Rc<RefCell<Vec<Arrival>>>;
+type Book = Rc<RefCell<Pages<Arrival>>>;
 
 /// What an app is told when it is started.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
@@ -51,7 +52,7 @@ pub(super) async fn run(life: String, mut ear: Ear) -> io::Result<()> {
         let Some(path) = heard.strip_prefix("write ") else {
             return Err(io::Error::other(format!("heard {heard:?}")));
         };
-        let arrivals = book.take();
+        let arrivals = book.take().into_vec();
         book::write_arrivals(Path::new(path), &arrivals)?;
         tell("written")?;
     }

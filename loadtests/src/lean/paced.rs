@@ -23,6 +23,7 @@ use tokio::sync::oneshot;
 use tokio::task::spawn_local;
 
 use super::book::{self, Outcome, Sent};
+use super::pages::Pages;
 use super::{Child, Ear, PACED, expect, head, tell, wire};
 use crate::trouble::Trouble;
 
@@ -57,7 +58,7 @@ struct Shared {
     /// The next request's number; when it is due follows from it.
     next: Cell<u32>,
     is_over: Cell<bool>,
-    sent: RefCell<Vec<Sent>>,
+    sent: RefCell<Pages<Sent>>,
 }
 
 pub(super) async fn run(plan: String, mut ear: Ear) -> io::Result<()> {
@@ -76,7 +77,7 @@ pub(super) async fn run(plan: String, mut ear: Ear) -> io::Result<()> {
     for client in clients {
         client.await.map_err(io::Error::other)?;
     }
-    let mut sent = shared.sent.take();
+    let mut sent = shared.sent.take().into_vec();
     sent.sort_unstable_by_key(|one| one.id);
     book::write_sent(&plan.book, &sent)?;
     tell("done")

@@ -50,7 +50,7 @@ const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const IDLE_PER_INSTANCE_MAX: usize = 1024;
 
 /// To one instance a worker opens so many without waiting for one that is in use.
-const SEVERAL: u64 = 4;
+const SEVERAL: u64 = 8;
 
 /// To close one takes the kernel some 20 µs, and the tasks that do it run one after the other.
 const CLOSED_AT_ONCE: usize = 4;
@@ -61,7 +61,7 @@ pub(crate) struct Pool {
     /// In HTTP/1.1: those that carry no request now.
     idle: RefCell<BTreeMap<Key, Vec<Idle>>>,
     /// In HTTP/1.1: who waits for one of them.
-    returns: Returns,
+    returns: Returns<Idle>,
     /// In HTTP/2: all of them.
     shares: Shares,
 }
@@ -160,9 +160,7 @@ impl Pool {
         if age > max {
             return None; // And so are all that lie deeper; the sweep takes them.
         }
-        let Idle { alone, limit, .. } = connections.remove(at);
-        let checkout = self.checked_out(Sender::Alone(alone), key, false);
-        Some(Checkout { limit, ..checkout })
+        Some(self.taken(connections.remove(at), key))
     }
 
     /// One that comes back soon, where several are in use (HTTP/1.1).
@@ -170,18 +168,16 @@ impl Pool {
         self: &Rc<Self>,
         lease: &Lease,
         instance: usize,
-        class: Class,
         worker: usize,
     ) -> Option<Checkout> {
         let key = (lease.release().uid, instance);
         let in_use = lease.instance(instance).in_flight(worker).read();
         let is_shared = lease.upstream().protocol == Protocol::Http2;
-        // Behind a closed gate none comes back.
-        if in_use <= SEVERAL || is_shared || lease.release().gate.is_closed() {
+        if in_use <= SEVERAL || is_shared {
             return None;
         }
-        let find = || self.checkout(lease, instance, class);
-        self.returns.wait(key, find).await
+        let back = self.returns.wait(key).await?;
+        Some(self.taken(back, key))
     }
 
     /// A fresh connection, or a place on one in HTTP/2.
@@ -222,6 +218,12 @@ impl Pool {
                 Sender::Shared(self.shares.share_or_open(key, open).await?)
             }
         })
+    }
+
+    fn taken(self: &Rc<Self>, idle: Idle, key: Key) -> Checkout {
+        let Idle { alone, limit, .. } = idle;
+        let checkout = self.checked_out(Sender::Alone(alone), key, false);
+        Checkout { limit, ..checkout }
     }
 
     fn checked_out(self: &Rc<Self>, sender: Sender, key: Key, fresh: bool) -> Checkout {
@@ -329,18 +331,25 @@ impl Checkout {
         let Sender::Alone(alone) = self.sender else {
             return;
         };
-        if self.once || alone.sender.is_closed() || lease.release().gate.is_closed() {
+        if self.once || alone.sender.is_closed() {
             return;
         }
-        let mut idle = self.pool.idle.borrow_mut();
-        let connections = idle.entry(self.key).or_default();
+        let idle = Idle {
+            alone,
+            since: clock::lately(),
+            limit: self.limit,
+        };
+        // Whoever waits has a lease of its own: a gate that has been closed meanwhile does not matter to it.
+        let Some(idle) = self.pool.returns.give(self.key, idle) else {
+            return;
+        };
+        if lease.release().gate.is_closed() {
+            return;
+        }
+        let mut all = self.pool.idle.borrow_mut();
+        let connections = all.entry(self.key).or_default();
         if connections.len() < IDLE_PER_INSTANCE_MAX {
-            connections.push(Idle {
-                alone,
-                since: clock::lately(),
-                limit: self.limit,
-            });
-            self.pool.returns.tell(self.key);
+            connections.push(idle);
         }
     }
 }

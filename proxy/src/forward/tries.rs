@@ -14,7 +14,6 @@ use crate::clock;
 use crate::counters::Loss;
 use crate::exchange::Exchange;
 use crate::policy;
-use crate::release::class;
 use crate::upstream::{Checkout, ConnectError};
 
 /// So often an app may refuse a request unread before that is its answer.
@@ -115,10 +114,7 @@ impl Forward<'_> {
             return None;
         }
         let worker = &self.conn.worker;
-        let class = class(&exchange.head.method);
-        let back = worker
-            .pool
-            .come_back(&self.lease, instance, class, worker.index);
+        let back = worker.pool.come_back(&self.lease, instance, worker.index);
         back.await
     }
 

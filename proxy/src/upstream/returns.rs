@@ -2,76 +2,99 @@
 //!
 //! A release that was just swapped in has few connections. To open one takes more than most answers do, from the app too, and of
 //! a burst that finds all of them busy each would open its own: dozens, hardly any of which is used again. So whoever finds
-//! some in use waits for one of them: not for long, and not where somebody has waited in vain.
+//! some in use waits for one of them, and is given it: not for long, and not where somebody has waited in vain.
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 use std::time::Duration;
 
-use tokio::sync::Notify;
+use tokio::sync::oneshot;
 use tokio::task::yield_now;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::timeout;
 
 use super::Key;
 
 /// Who has waited so long opens one.
 const PATIENCE: Duration = Duration::from_millis(3);
 
-/// One worker's.
-#[derive(Default)]
-pub(super) struct Returns {
-    places: RefCell<BTreeMap<Key, Rc<Place>>>,
+/// One worker's. `T` is a connection that carries no request now.
+pub(super) struct Returns<T> {
+    places: RefCell<BTreeMap<Key, Rc<Place<T>>>>,
     /// Who waits, wherever.
     waiting: Cell<usize>,
 }
 
+impl<T> Default for Returns<T> {
+    fn default() -> Self {
+        Self {
+            places: RefCell::default(),
+            waiting: Cell::default(),
+        }
+    }
+}
+
 /// Where connections to one instance are waited for.
-#[derive(Default)]
-struct Place {
-    returned: Notify,
-    /// So many have, while somebody waited.
+struct Place<T> {
+    /// In the order of their coming. Some have left.
+    queue: RefCell<VecDeque<oneshot::Sender<T>>>,
+    /// So many have come back, while somebody waited.
     count: Cell<u64>,
     /// Its answers take longer, or its connections end with them.
     in_vain: Cell<bool>,
 }
 
-impl Returns {
-    /// What `find` finds when one has come back. None: one is to be opened.
-    pub(super) async fn wait<T>(&self, key: Key, find: impl Fn() -> Option<T>) -> Option<T> {
+impl<T> Default for Place<T> {
+    fn default() -> Self {
+        Self {
+            queue: RefCell::default(),
+            count: Cell::default(),
+            in_vain: Cell::default(),
+        }
+    }
+}
+
+impl<T> Returns<T> {
+    /// One that has come back. None: one is to be opened.
+    pub(super) async fn wait(&self, key: Key) -> Option<T> {
         let place = self.places.borrow_mut().entry(key).or_default().clone();
         if place.in_vain.get() {
             return None;
         }
         let _waiting = Waiting::begin(&self.waiting);
-        let deadline = Instant::now() + PATIENCE;
+        let (give, mut given) = oneshot::channel();
+        place.queue.borrow_mut().push_back(give);
         let before = place.count.get();
-        while timeout_at(deadline, place.returned.notified())
-            .await
-            .is_ok()
-        {
-            // Somebody who has just come may have it.
-            let found = find();
-            if found.is_some() {
-                return found;
-            }
+        if let Ok(given) = timeout(PATIENCE, &mut given).await {
+            return given.ok();
         }
         // Where it is this thread that was late, its sockets have not been looked at.
         yield_now().await;
         if place.count.get() == before {
             place.in_vain.set(true);
         }
-        find()
+        given.try_recv().ok()
     }
 
-    /// A connection is free: somebody who waits may take it.
-    pub(super) fn tell(&self, key: Key) {
-        if self.waiting.get() > 0
-            && let Some(place) = self.places.borrow().get(&key)
-        {
-            place.count.set(place.count.get() + 1);
-            place.returned.notify_one();
+    /// Gives it to whoever has waited longest, so that nobody who has just come takes it first. Nobody does: it comes back.
+    pub(super) fn give(&self, key: Key, returned: T) -> Option<T> {
+        if self.waiting.get() == 0 {
+            return Some(returned);
         }
+        let places = self.places.borrow();
+        let Some(place) = places.get(&key) else {
+            return Some(returned);
+        };
+        place.count.set(place.count.get() + 1);
+        let mut queue = place.queue.borrow_mut();
+        let mut left = Some(returned);
+        while let Some(returned) = left.take() {
+            let Some(waits) = queue.pop_front() else {
+                return Some(returned);
+            };
+            left = waits.send(returned).err();
+        }
+        None
     }
 
     /// This release's come back no more.
@@ -106,30 +129,24 @@ mod tests {
     const KEY: Key = (7, 0);
 
     #[tokio::test]
-    async fn whoever_waits_takes_what_comes_back_in_the_order_of_their_coming() {
-        let (returns, free) = (Returns::default(), Cell::new(None));
-        let take = || free.take();
-        let comes_back = async |number: u32| {
-            yield_now().await;
-            free.set(Some(number));
-            returns.tell(KEY);
-        };
+    async fn whoever_waits_is_given_what_comes_back_in_the_order_of_their_coming() {
+        let returns = Returns::default();
         let returning = async {
-            comes_back(1).await;
-            comes_back(2).await;
+            yield_now().await;
+            assert_eq!(returns.give(KEY, 1), None);
+            assert_eq!(returns.give(KEY, 2), None);
+            assert_eq!(returns.give(KEY, 3), Some(3), "nobody waits for it");
         };
-        let (first, second, ()) =
-            join!(returns.wait(KEY, take), returns.wait(KEY, take), returning);
+        let (first, second, ()) = join!(returns.wait(KEY), returns.wait(KEY), returning);
         assert_eq!((first, second), (Some(1), Some(2)));
         assert_eq!(returns.waiting.get(), 0);
     }
 
     #[tokio::test]
     async fn nobody_waits_again_where_somebody_has_waited_in_vain() {
-        let returns = Returns::default();
-        let nothing = || None::<()>;
-        assert_eq!(returns.wait(KEY, nothing).await, None);
-        let again = timeout(Duration::ZERO, returns.wait(KEY, nothing)).await;
+        let returns = Returns::<u32>::default();
+        assert_eq!(returns.wait(KEY).await, None);
+        let again = timeout(Duration::ZERO, returns.wait(KEY)).await;
         assert_eq!(again, Ok(None), "at once");
         returns.retire(KEY.0);
         assert!(returns.places.borrow().is_empty());
@@ -138,14 +155,27 @@ mod tests {
     #[tokio::test]
     async fn whoever_was_too_late_for_one_has_not_waited_in_vain() {
         let returns = Returns::default();
-        let nothing = || None::<()>;
-        let told = async {
+        let given = async {
             yield_now().await;
-            returns.tell(KEY);
+            assert_eq!(returns.give(KEY, 1), None);
         };
-        let (found, ()) = join!(returns.wait(KEY, nothing), told);
-        assert_eq!(found, None);
-        let again = timeout(Duration::ZERO, returns.wait(KEY, nothing)).await;
+        let (first, second, ()) = join!(returns.wait(KEY), returns.wait(KEY), given);
+        assert_eq!((first, second), (Some(1), None));
+        let again = timeout(Duration::ZERO, returns.wait(KEY)).await;
         assert!(again.is_err(), "the next one waits");
+    }
+
+    #[tokio::test]
+    async fn what_nobody_waits_for_any_more_comes_back() {
+        let returns = Returns::default();
+        let leaves = timeout(Duration::ZERO, returns.wait(KEY)).await;
+        assert!(leaves.is_err());
+        assert_eq!(returns.give(KEY, 1), Some(1));
+        let stays = async {
+            yield_now().await;
+            returns.give(KEY, 2)
+        };
+        let (given, left) = join!(returns.wait(KEY), stays);
+        assert_eq!((given, left), (Some(2), None), "not to who has left");
     }
 }

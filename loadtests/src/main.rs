@@ -11,6 +11,7 @@ mod figures;
 mod hidden;
 mod lean;
 mod mixed;
+mod pinned;
 mod real;
 mod scenario;
 mod stage;

@@ -1,7 +1,8 @@
 //! What a swap does to the latency of those who notice nothing else: the same load with promotes and without, in turns.
 //!
 //! The promotes are between two apps that run all the time, and are commanded without a process of their own: what is
-//! looked at is what the daemon does, not what it costs to start programs beside it.
+//! looked at is what the daemon does, not what it costs to start programs beside it, nor what it costs to command them: that
+//! is done on the other core.
 
 use std::time::Duration;
 
@@ -17,6 +18,7 @@ use crate::cli::Options;
 use crate::daemon::{Daemon, Setting};
 use crate::figures::Core;
 use crate::lean::{App, Outcome, Paced, Sent, read_sent};
+use crate::pinned::Pinned;
 use crate::stage::Place;
 use crate::statistics::{interval, median, quantile};
 use crate::swapctl_child::Swapctl;
@@ -37,11 +39,12 @@ const CONNECTIONS: u32 = 64;
 const RATIO_MAX: f64 = 1.3;
 const LONG: Duration = Duration::from_secs(60);
 
-/// The daemon has a core of its own; apps and load share another.
+/// The daemon has a core of its own; apps, load and who commands share another.
 const DAEMON_CORE: usize = 0;
 const LOAD_CORE: usize = 1;
 
 pub(super) async fn play(options: &Options) -> Result<Report, Trouble> {
+    let _here = Pinned::to(LOAD_CORE)?;
     let place = Place::new(options)?;
     let mut site = Site::open(options, &place).await?;
     let rounds = options.count.unwrap_or(ROUNDS);

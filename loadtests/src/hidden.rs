@@ -9,6 +9,8 @@ use std::thread;
 
 use tokio::process::Command;
 
+use crate::pinned::Pinned;
+
 const DAEMON: &str = "loadtests-holdfast";
 const SWAPCTL: &str = "loadtests-swapctl";
 const PINNED: &str = "loadtests-pinned";
@@ -86,10 +88,8 @@ fn become_pinned(arguments: &[OsString]) -> std::io::Error {
     let Some(core) = core.to_str().and_then(|it| it.parse().ok()) else {
         return std::io::Error::other("a core is a number");
     };
-    let mut cores = rustix::thread::CpuSet::new();
-    cores.set(core);
-    match rustix::thread::sched_setaffinity(None, &cores) {
-        Ok(()) => std::process::Command::new(program).args(rest).exec(),
-        Err(why) => why.into(),
+    match Pinned::to(core) {
+        Ok(_pinned) => std::process::Command::new(program).args(rest).exec(),
+        Err(why) => std::io::Error::other(why),
     }
 }

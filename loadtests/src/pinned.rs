@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use rustix::io::Errno;
 use rustix::process::Pid;
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
@@ -33,13 +34,17 @@ fn move_all(cores: &CpuSet) -> Result<(), Trouble> {
     let threads = fs::read_dir("/proc/self/task").map_err(trouble)?;
     let ids = threads.filter_map(|thread| thread.ok()?.file_name().to_str()?.parse().ok());
     for id in ids {
-        sched_setaffinity(Pid::from_raw(id), cores).map_err(trouble)?;
+        match sched_setaffinity(Pid::from_raw(id), cores) {
+            // It has ended meanwhile.
+            Ok(()) | Err(Errno::SRCH) => {}
+            Err(why) => return Err(trouble(why)),
+        }
     }
     Ok(())
 }
 
 fn trouble(why: impl Into<std::io::Error>) -> Trouble {
-    Trouble::io("not on one core", why.into())
+    Trouble::io("a thread's cores", why.into())
 }
 
 #[cfg(test)]

@@ -36,7 +36,7 @@ impl<T> Default for Returns<T> {
 
 /// Where connections to one instance are waited for.
 struct Place<T> {
-    /// In the order of their coming. Some have left.
+    /// In the order of their coming. Some have left: at most as many as there is room for.
     queue: RefCell<VecDeque<oneshot::Sender<T>>>,
     /// So many have come back, while somebody waited.
     count: Cell<u64>,
@@ -54,6 +54,20 @@ impl<T> Default for Place<T> {
     }
 }
 
+impl<T> Place<T> {
+    /// At the end of the queue. Those who have left are forgotten before it takes more room: an app that answers nobody would
+    /// else let it grow with each client that comes and leaves.
+    fn queue_up(&self) -> oneshot::Receiver<T> {
+        let (give, given) = oneshot::channel();
+        let mut queue = self.queue.borrow_mut();
+        if queue.len() == queue.capacity() {
+            queue.retain(|waits| !waits.is_closed());
+        }
+        queue.push_back(give);
+        given
+    }
+}
+
 impl<T> Returns<T> {
     /// One that has come back. None: one is to be opened.
     pub(super) async fn wait(&self, key: Key) -> Option<T> {
@@ -62,8 +76,7 @@ impl<T> Returns<T> {
             return None;
         }
         let _waiting = Waiting::begin(&self.waiting);
-        let (give, mut given) = oneshot::channel();
-        place.queue.borrow_mut().push_back(give);
+        let mut given = place.queue_up();
         let before = place.count.get();
         if let Ok(given) = timeout(PATIENCE, &mut given).await {
             return given.ok();
@@ -177,5 +190,16 @@ mod tests {
         };
         let (given, left) = join!(returns.wait(KEY), stays);
         assert_eq!((given, left), (Some(2), None), "not to who has left");
+    }
+
+    #[tokio::test]
+    async fn those_who_come_and_leave_take_no_room() {
+        let returns = Returns::<u32>::default();
+        for _ in 0..100 {
+            let leaves = timeout(Duration::ZERO, returns.wait(KEY)).await;
+            assert!(leaves.is_err());
+        }
+        let place = returns.places.borrow()[&KEY].clone();
+        assert!(place.queue.borrow().capacity() < 10);
     }
 }

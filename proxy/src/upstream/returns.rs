@@ -2,7 +2,8 @@
 //!
 //! A release that was just swapped in has few connections. To open one takes more than most answers do, from the app too, and of
 //! a burst that finds all of them busy each would open its own: dozens, hardly any of which is used again. So whoever finds
-//! some in use waits for one of them, and is given it: not for long, and not where somebody has waited in vain.
+//! some in use waits for one of them, and is given it: not for long, and not where somebody has waited in vain. One is opened all
+//! the same now and then, as long as some wait: who comes with many at once has as many under way in the end.
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, VecDeque};
@@ -14,9 +15,12 @@ use tokio::task::yield_now;
 use tokio::time::timeout;
 
 use super::Key;
+use crate::clock;
 
 /// Who has waited so long opens one.
 const PATIENCE: Duration = Duration::from_millis(3);
+/// Whoever comes so long after one was opened opens the next.
+const PAUSE: Duration = Duration::from_millis(1);
 
 /// One worker's. `T` is a connection that carries no request now.
 pub(super) struct Returns<T> {
@@ -42,6 +46,8 @@ struct Place<T> {
     count: Cell<u64>,
     /// Its answers take longer, or its connections end with them.
     in_vain: Cell<bool>,
+    /// When one was opened last that nobody waited for.
+    opened: Cell<Duration>,
 }
 
 impl<T> Default for Place<T> {
@@ -50,11 +56,22 @@ impl<T> Default for Place<T> {
             queue: RefCell::default(),
             count: Cell::default(),
             in_vain: Cell::default(),
+            opened: Cell::new(clock::lately()),
         }
     }
 }
 
 impl<T> Place<T> {
+    /// Whether it is time for one more. If so, whoever asks opens it.
+    fn is_due(&self) -> bool {
+        let now = clock::lately();
+        let is_due = now.saturating_sub(self.opened.get()) >= PAUSE;
+        if is_due {
+            self.opened.set(now);
+        }
+        is_due
+    }
+
     /// At the end of the queue. Those who have left are forgotten before it takes more room: an app that answers nobody would
     /// else let it grow with each client that comes and leaves.
     fn queue_up(&self) -> oneshot::Receiver<T> {
@@ -72,7 +89,7 @@ impl<T> Returns<T> {
     /// One that has come back. None: one is to be opened.
     pub(super) async fn wait(&self, key: Key) -> Option<T> {
         let place = self.places.borrow_mut().entry(key).or_default().clone();
-        if place.in_vain.get() {
+        if place.in_vain.get() || place.is_due() {
             return None;
         }
         let _waiting = Waiting::begin(&self.waiting);
@@ -176,6 +193,19 @@ mod tests {
         assert_eq!((first, second), (Some(1), None));
         let again = timeout(Duration::ZERO, returns.wait(KEY)).await;
         assert!(again.is_err(), "the next one waits");
+    }
+
+    #[tokio::test]
+    async fn while_many_come_one_is_opened_now_and_then() {
+        let returns = Returns::<u32>::default();
+        let mut opened = 0;
+        let began = clock::now();
+        while opened < 5 {
+            let one = timeout(Duration::ZERO, returns.wait(KEY)).await;
+            opened += u32::from(one.is_ok());
+            clock::now();
+        }
+        assert!(clock::now() - began >= PAUSE * 5);
     }
 
     #[tokio::test]

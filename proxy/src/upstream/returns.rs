@@ -20,7 +20,7 @@ use crate::clock;
 /// Who has waited so long opens one.
 const PATIENCE: Duration = Duration::from_millis(3);
 /// Whoever comes so long after one was opened opens the next.
-const PAUSE: Duration = Duration::from_millis(1);
+const PAUSE: Duration = Duration::from_millis(2);
 
 /// One worker's. `T` is a connection that carries no request now.
 pub(super) struct Returns<T> {

@@ -45,12 +45,13 @@ pub(super) async fn play(options: &Options) -> Result<Report, Trouble> {
             let seen = ladder::climb(options, &place, rung, promotes).await?;
             let name = format!("{apps} apps, {instances} instances");
             let told = format!(
-                "promote {}, of it {} within the daemon (boot {}, drain {}); first request {}; started within {}, {:.1} KiB for each app, \
+                "promote {}, of it {} within the daemon (boot {}, drain {}); without requests {}; first request {}; started within {}, {:.1} KiB for each app, \
                  {:.1} % of a core at rest",
                 spread(&seen.promote_ms),
                 spread(&seen.within_ms),
                 spread(&seen.boot_ms),
                 spread(&seen.drain_ms),
+                spread(&seen.at_rest_ms),
                 spread(&seen.first_ms),
                 spell(seen.started),
                 seen.kib_each_app,

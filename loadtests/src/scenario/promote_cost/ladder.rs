@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 use std::net::SocketAddr;
+use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use holdfast_control::wire::{Event, What};
@@ -12,7 +13,7 @@ use crate::cli::Options;
 use crate::daemon::{Daemon, Setting};
 use crate::lean::{App, Arrival, HOST, Outcome, Paced, read_sent};
 use crate::stage::Place;
-use crate::swapctl_child::Swapctl;
+use crate::swapctl_child::{Ended, Swapctl};
 use crate::trouble::Trouble;
 
 /// The light load: so many connections are busy with so many requests a second.
@@ -35,7 +36,9 @@ pub(super) struct Rung {
 
 /// What was seen.
 pub(super) struct Seen {
-    /// Each promote, from the start of swapctl to its end.
+    /// Each promote before there were requests, from the start of swapctl to its end.
+    pub(super) at_rest_ms: Vec<f64>,
+    /// Each promote beside them, from the start of swapctl to its end.
     pub(super) promote_ms: Vec<f64>,
     /// The same, as its receipt has it.
     pub(super) within_ms: Vec<f64>,
@@ -85,6 +88,7 @@ pub(super) async fn climb(
     let before = daemon.figures()?;
     sleep(REST).await;
     let rested = daemon.figures()?;
+    let at_rest = promote_each(&swapctl, &apps, 0..promotes).await?;
     let load = Paced {
         address: daemon.address,
         connections: CONNECTIONS,
@@ -94,6 +98,7 @@ pub(super) async fn climb(
     let mut clients = load.start(None)?;
     sleep(PAUSE * 5).await;
     let mut seen = Seen {
+        at_rest_ms: at_rest.iter().map(|it| milliseconds(it.took)).collect(),
         promote_ms: Vec::new(),
         within_ms: Vec::new(),
         boot_ms: Vec::new(),
@@ -106,22 +111,12 @@ pub(super) async fn climb(
         sent: 0,
         unanswered: 0,
     };
-    for number in 0..promotes {
-        let next = &apps[(number + 1) % 2];
-        let release = release(number);
-        let mut arguments = vec!["promote".to_owned(), "web".to_owned()];
-        arguments.extend(["--release".to_owned(), release]);
-        for address in &next.addresses {
-            arguments.extend(["--instance".to_owned(), address.to_string()]);
-        }
-        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-        let ended = swapctl.call(&arguments).await?.expect_done()?;
-        seen.promote_ms.push(ended.took.as_secs_f64() * 1e3);
+    for ended in promote_each(&swapctl, &apps, promotes..promotes * 2).await? {
+        seen.promote_ms.push(milliseconds(ended.took));
         let receipt = ended.receipt()?;
         seen.within_ms.push(receipt.took_ms as f64);
         seen.boot_ms.extend(receipt.boot_ms.map(|ms| ms as f64));
         seen.drain_ms.extend(receipt.drain_ms.map(|ms| ms as f64));
-        sleep(PAUSE).await;
     }
     let told = swapctl.call(&["events"]).await?.expect_done()?;
     clients.tell("stop").await?;
@@ -135,12 +130,37 @@ pub(super) async fn climb(
         apps[0].arrivals(&directory).await?,
         apps[1].arrivals(&directory).await?,
     ];
-    for number in 0..promotes {
+    for number in promotes..promotes * 2 {
         let at = published(&told.stdout, &release(number));
         let first = at.and_then(|at| first_behind(&arrivals[(number + 1) % 2], at));
-        seen.first_ms.extend(first.map(|it| it.as_secs_f64() * 1e3));
+        seen.first_ms.extend(first.map(milliseconds));
     }
     Ok(seen)
+}
+
+/// Goes to the other app with each number.
+async fn promote_each(
+    swapctl: &Swapctl,
+    apps: &[App; 2],
+    numbers: Range<usize>,
+) -> Result<Vec<Ended>, Trouble> {
+    let mut all = Vec::with_capacity(numbers.len());
+    for number in numbers {
+        let next = &apps[(number + 1) % 2];
+        let mut arguments = vec!["promote".to_owned(), "web".to_owned()];
+        arguments.extend(["--release".to_owned(), release(number)]);
+        for address in &next.addresses {
+            arguments.extend(["--instance".to_owned(), address.to_string()]);
+        }
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        all.push(swapctl.call(&arguments).await?.expect_done()?);
+        sleep(PAUSE).await;
+    }
+    Ok(all)
+}
+
+fn milliseconds(time: Duration) -> f64 {
+    time.as_secs_f64() * 1e3
 }
 
 fn release(number: usize) -> String {

@@ -35,7 +35,7 @@ const EVENTS_MAX: usize = 64;
 
 /// Polls of tasks between two looks at the sockets, where there is always something to do: all that so many sockets have woken.
 /// With fewer (tokio has 61) the steps of some requests mix with those of others, and an HTTP/2 connection writes its
-/// answers one by one.
+/// answers in smaller pieces.
 const POLLS_MAX: u32 = 256;
 
 /// What a worker's requests share.

@@ -4,9 +4,7 @@
 //! back as a [`Signal`].
 
 mod mishaps;
-mod opened;
 
-use std::any::Any;
 use std::io;
 use std::pin::Pin;
 
@@ -18,14 +16,13 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 
 pub use mishaps::{Mishaps, Teller, mishaps};
-pub use opened::Opened;
 
 use crate::wire::Shed;
 
 /// A connection to an instance.
-pub trait Stream: AsyncRead + AsyncWrite + Unpin + Send + Any {}
+pub trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
 
-impl<S: AsyncRead + AsyncWrite + Unpin + Send + Any> Stream for S {}
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
 
 /// A connection that is being made.
 pub type Connecting = Pin<Box<dyn Future<Output = io::Result<Box<dyn Stream>>> + Send>>;
@@ -76,12 +73,6 @@ pub trait DataPlane: Send + Sync + 'static {
 
     /// Connects to an instance, as a request of the app would: over TLS, where that is asked for.
     fn connect(&self, app: &AppName, instance: &Address) -> Connecting;
-
-    /// Connections to instances of the release behind this gate, which is published: its first requests need not open
-    /// their own. Whoever has no use for them closes them.
-    fn give(&self, app: &AppName, gate: GateId, opened: Vec<Opened>) {
-        let _ = (app, gate, opened);
-    }
 
     /// What has been counted for the app since the process began, and what the hold looks like now.
     fn traffic(&self, app: &AppName) -> Traffic;

@@ -1,10 +1,7 @@
-//! Probes: is an instance ready? A fresh connection each time, and one question. Where a release is about to serve, its
-//! requests begin on the connections of the probes that it has passed.
+//! Probes: is an instance ready? A fresh connection each time, and one question.
 
 mod ask;
 mod grpc;
-mod keep;
-mod places;
 mod smoke;
 
 use std::fmt;
@@ -19,7 +16,6 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::plane::Connecting;
 use ask::probe;
-pub(crate) use places::Places;
 pub(crate) use smoke::smoke;
 
 /// How often something is probed that somebody waits for.
@@ -43,8 +39,6 @@ pub(crate) struct Question {
     pub(crate) passes: u32,
     /// An accepted connect is enough.
     pub(crate) connect_only: bool,
-    /// The connection is kept for requests: HTTP/1.1, without TLS.
-    pub(crate) keeps: bool,
 }
 
 /// The way to an instance: the same for probes as for requests.
@@ -61,13 +55,8 @@ impl fmt::Debug for Dial {
 pub(crate) type Failure = String;
 
 /// Probes every instance until all are ready at the same time; one that was and fails is not. Each failure is told; one
-/// that nobody takes at once is dropped, because the next follows. Connections that are kept are in their places.
-pub(crate) async fn round(
-    release: Release,
-    question: Question,
-    failures: mpsc::Sender<Failure>,
-    places: Places,
-) {
+/// that nobody takes at once is dropped, because the next follows.
+pub(crate) async fn round(release: Release, question: Question, failures: mpsc::Sender<Failure>) {
     let count = release.instances.len();
     let (findings, mut found) = mpsc::channel(count.max(1));
     let mut instances = JoinSet::new();
@@ -78,7 +67,6 @@ pub(crate) async fn round(
             question.clone(),
             failures.clone(),
             findings,
-            places.clone(),
         ));
     }
     let mut ready = vec![false; count];
@@ -96,18 +84,12 @@ async fn repeat(
     question: Question,
     failures: mpsc::Sender<Failure>,
     (index, findings): (usize, mpsc::Sender<(usize, bool)>),
-    places: Places,
 ) {
     let mut passes = 0;
     loop {
         let next = Instant::now() + WAITING_INTERVAL;
-        // An app that serves one connection at a time is asked on one at a time.
-        places.clear(index);
         match probe(&instance, &question).await {
-            Ok(opened) => {
-                passes = question.passes.min(passes + 1);
-                places.put(index, opened);
-            }
+            Ok(()) => passes = question.passes.min(passes + 1),
             Err(why) => {
                 passes = 0;
                 let _ = failures.try_send(why);
@@ -145,7 +127,7 @@ pub(crate) async fn watch(
         let next = Instant::now() + pause;
         pause = interval;
         match probe(&instance, &question).await {
-            Ok(_) => {
+            Ok(()) => {
                 (has_passed, failures) = (true, 0);
                 tell(&instance, true);
             }
@@ -204,7 +186,6 @@ mod tests {
             timeout: Duration::from_secs(5),
             passes: 1,
             connect_only: false,
-            keeps: false,
         }
     }
 
@@ -217,14 +198,14 @@ mod tests {
 
     async fn must_pass(release: Release, question: Question) {
         let (failures, _told) = mpsc::channel(64);
-        let round = round(release, question, failures, Places::default());
+        let round = round(release, question, failures);
         timeout(Duration::from_secs(20), round).await.unwrap();
     }
 
     #[tokio::test]
     async fn it_asks_with_the_apps_host_and_says_who_it_is() {
         let (address, mut asked) = app(&[OK]).await;
-        assert!(probe(&address, &question()).await.unwrap().is_none());
+        assert_eq!(probe(&address, &question()).await, Ok(()));
         let head = asked.recv().await.unwrap().to_ascii_lowercase();
         assert!(head.starts_with("get /up http/1.1\r\n"), "{head}");
         for field in [

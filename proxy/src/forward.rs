@@ -137,17 +137,8 @@ impl Forward<'_> {
         if !takes_used(exchange) {
             return None;
         }
-        let worker = &self.conn.worker;
-        let pooled = worker.pool.checkout(&self.lease, instance, class);
-        if pooled.is_some() {
-            return pooled;
-        }
-        let probed = worker.pool.given(&self.lease, instance, class)?;
-        let begun = worker
-            .pool
-            .begin(probed, &self.lease, instance, worker.index);
-        // Boxed, as all that is rare.
-        Box::pin(begun).await
+        let pool = &self.conn.worker.pool;
+        pool.checkout(&self.lease, instance, class)
     }
 
     /// Sends the exchange as a request. The future waits for its answer; the spare is for another try.

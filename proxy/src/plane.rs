@@ -12,7 +12,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use holdfast_control::failpoint;
-use holdfast_control::plane::{Arms, Connecting, DataPlane, Opened, Signal, Signaller, Traffic};
+use holdfast_control::plane::{Arms, Connecting, DataPlane, Signal, Signaller, Traffic};
 use swap_core::{Address, AppName, Cause, GateId, Generation, Methods, Release, Split};
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
@@ -259,22 +259,6 @@ impl DataPlane for Plane {
             let tls = settings.as_ref().and_then(|settings| settings.tls.as_ref());
             upstream::stream(&instance, tls).await
         })
-    }
-
-    fn give(&self, app: &AppName, gate: GateId, opened: Vec<Opened>) {
-        let given = self.with(app, |entrance| entrance.instances_behind(gate, opened));
-        let Some((uid, given)) = given else {
-            return;
-        };
-        let mut shares: Vec<_> = self.mail.iter().map(|_| Vec::new()).collect();
-        for (instance, opened) in given {
-            let worker = instance % shares.len();
-            shares[worker].push((instance, opened));
-        }
-        for (worker, share) in self.mail.iter().zip(shares) {
-            // One that has no time for them opens its own.
-            let _ = worker.try_send(Mail::Give(uid, share));
-        }
     }
 
     fn traffic(&self, app: &AppName) -> Traffic {

@@ -1,12 +1,12 @@
 //! upstream: a live connection to an instance of *the leased* release. Each worker has its own pool, most recently
 //! used first, keyed by the release's uid: a new release at an old address never meets an old connection.
 
-mod given;
 mod hear_out;
 mod kept;
 mod link;
 mod open;
 mod returns;
+
 mod shared;
 mod translate;
 
@@ -30,7 +30,6 @@ use swap_gate::Class;
 use crate::body::RequestBody;
 use crate::clock;
 use crate::lease::Lease;
-use given::Given;
 use kept::Kept;
 use link::Link;
 #[cfg(any(test, fuzzing))]
@@ -61,8 +60,6 @@ const CLOSED_AT_ONCE: usize = 4;
 pub(crate) struct Pool {
     /// In HTTP/1.1: those that carry no request now.
     idle: RefCell<BTreeMap<Key, Vec<Idle>>>,
-    /// In HTTP/1.1: those of probes.
-    given: Given,
     /// In HTTP/1.1: who waits for one of them.
     returns: Returns<Idle>,
     /// In HTTP/2: all of them.
@@ -85,15 +82,6 @@ struct Millis(u16);
 impl Millis {
     fn of(time: Duration) -> Self {
         Self(time.min(IDLE_MAX).as_millis() as u16)
-    }
-
-    /// What an app says: `Keep-Alive: timeout=5`. Half of that is safe, whatever the clocks and the network do.
-    fn said(fields: &HeaderMap) -> Option<Self> {
-        let said = fields.get(KEEP_ALIVE)?.to_str().ok()?;
-        let mut parts = said.split(',');
-        let timeout = parts.find_map(|part| part.trim().strip_prefix("timeout="))?;
-        let seconds: u32 = timeout.parse().ok()?;
-        Some(Self::of(Duration::from_secs(seconds.into()) / 2))
     }
 
     fn duration(self) -> Duration {
@@ -165,7 +153,11 @@ impl Pool {
             .iter()
             .rposition(|idle| idle.alone.sender.is_ready())?;
         let age = now.saturating_sub(connections[at].since);
-        if age > connections[at].limit.duration().min(idle_max(class)) {
+        let max = match class {
+            Class::Safe => connections[at].limit.duration(),
+            Class::Unsafe => connections[at].limit.duration().min(IDLE_MAX_UNSAFE),
+        };
+        if age > max {
             return None; // And so are all that lie deeper; the sweep takes them.
         }
         Some(self.taken(connections.remove(at), key))
@@ -249,7 +241,6 @@ impl Pool {
     pub(crate) async fn retire(&self, uid: u64) {
         self.shares.retire(uid);
         self.returns.retire(uid);
-        close(self.given.take(|key, _| key.0 == uid)).await;
         close(self.take_idle(|key, _| key.0 == uid)).await;
     }
 
@@ -261,8 +252,6 @@ impl Pool {
             now.saturating_sub(idle.since) > idle.limit.duration() || idle.alone.sender.is_closed()
         };
         close(self.take_idle(|_, idle| old(idle))).await;
-        let is_old = |_: &Key, opened: &_| given::is_old(opened, IDLE_MAX);
-        close(self.given.take(is_old)).await;
     }
 
     /// Nobody else gets them any more.
@@ -276,16 +265,8 @@ impl Pool {
     }
 }
 
-/// How long a connection that carries such a request may have been idle.
-fn idle_max(class: Class) -> Duration {
-    match class {
-        Class::Safe => IDLE_MAX,
-        Class::Unsafe => IDLE_MAX_UNSAFE,
-    }
-}
-
 /// A few at a time, so that no request waits for all of them.
-async fn close<T>(mut leaving: Vec<T>) {
+async fn close(mut leaving: Vec<Idle>) {
     while !leaving.is_empty() {
         leaving.truncate(leaving.len().saturating_sub(CLOSED_AT_ONCE));
         tokio::task::yield_now().await;
@@ -330,10 +311,18 @@ impl Checkout {
         matches!(self.sender, Sender::Shared(_))
     }
 
-    /// Learns from an answer's head how long the app keeps connections.
+    /// Learns from an answer's head how long the app keeps connections: `Keep-Alive: timeout=5`. Half of that is
+    /// safe, whatever the clocks and the network do.
     pub(crate) fn learn(&mut self, fields: &HeaderMap) {
-        if let Some(limit) = Millis::said(fields) {
-            self.limit = limit;
+        let said = fields.get(KEEP_ALIVE).and_then(|value| value.to_str().ok());
+        let seconds = said.and_then(|text| {
+            let timeout = text
+                .split(',')
+                .find_map(|part| part.trim().strip_prefix("timeout="))?;
+            timeout.parse::<u32>().ok()
+        });
+        if let Some(seconds) = seconds {
+            self.limit = Millis::of(Duration::from_secs(u64::from(seconds)) / 2);
         }
     }
 

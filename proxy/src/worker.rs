@@ -7,7 +7,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use holdfast_control::Accepting;
-use holdfast_control::plane::{Opened, Signaller, Teller};
+use holdfast_control::plane::{Signaller, Teller};
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::task::yield_now;
@@ -78,8 +78,6 @@ impl Worker {
 pub(crate) enum Mail {
     /// Close the idle connections to this release, then say so.
     Retire(u64, oneshot::Sender<()>),
-    /// Requests to this release begin on these connections, each to the instance of that number.
-    Give(u64, Vec<(usize, Opened)>),
     /// Say that it was read.
     Pulse(oneshot::Sender<()>),
     /// Let clients in there too.
@@ -313,7 +311,6 @@ async fn read_mail(mut mail: mpsc::Receiver<Mail>, house: House) {
                 house.worker.pool.retire(uid).await;
                 let _ = done.send(());
             }
-            Mail::Give(uid, opened) => house.worker.pool.give(uid, opened),
             Mail::Pulse(read) => drop(read.send(())),
             Mail::Listen(inlets) => {
                 for inlet in inlets {

@@ -37,24 +37,14 @@ impl Driver {
                     release: live.as_ref().map(|live| live.id.clone()),
                     monotonic_us: monotonic_us(),
                 };
-                let release = live.as_ref().map(|live| live.id.clone());
                 plane.publish(name, generation, gate, live);
-                if let Some(release) = release {
-                    self.give_opened(name, gate, &release);
-                }
                 self.events.tell(Some(name), None, what);
                 self.swaps.published(name, generation.0);
                 self.watch_live(name);
             }
             Effect::Split { generation, split } => {
                 let what = self.split_in_words(name, generation.0, split.as_ref());
-                let beside = split.iter().flat_map(|split| &split.beside);
-                let beside = beside.map(|beside| (beside.gate, beside.release.id.clone()));
-                let beside: Vec<_> = beside.collect();
                 plane.split(name, generation, split);
-                for (gate, release) in beside {
-                    self.give_opened(name, gate, &release);
-                }
                 let operation = self.rollout_of(name);
                 self.events.tell(Some(name), operation.as_ref(), what);
                 self.swaps.published(name, generation.0);

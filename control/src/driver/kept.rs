@@ -31,8 +31,6 @@ pub(super) struct Kept {
     /// A canary, until the receipt of its operation is told.
     pub(super) rollout: Option<Box<Rollout>>,
     pub(super) rounds: BTreeMap<ProbeId, Round>,
-    /// The one whose pass is being observed, with its connections.
-    pub(super) ready: Option<Round>,
     /// Looks at the instances of the live release and of those beside it; ends when they are replaced.
     pub(super) watches: JoinSet<()>,
     /// Requests so far, once a second.
@@ -51,7 +49,6 @@ impl Kept {
             passed: BTreeSet::new(),
             rollout: None,
             rounds: BTreeMap::new(),
-            ready: None,
             watches: JoinSet::new(),
             samples: VecDeque::new(),
         }

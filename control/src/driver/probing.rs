@@ -2,25 +2,20 @@
 
 use std::sync::Arc;
 
-use holdfast_config::Protocol;
-use swap_core::{AppName, Event, GateId, ProbeId, Release, ReleaseId};
+use swap_core::{AppName, Event, ProbeId, Release, ReleaseId};
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 
 use super::kept::Kept;
 use super::{Driver, Inbox, Message};
 use crate::plane::DataPlane;
-use crate::probe::{self, Dial, Places, Question};
+use crate::probe::{self, Dial, Question};
 
-/// Whom a round asks, what, and where it leaves the connections.
-type Asking = (Release, Question, Places);
-
-/// A round of probing that runs, or has just passed. Its drop ends it.
+/// A round of probing that runs. Its drop ends it.
 pub(super) struct Round {
     task: AbortHandle,
     release: Release,
     recover: bool,
-    places: Places,
 }
 
 impl Drop for Round {
@@ -46,17 +41,13 @@ impl Driver {
         if recover {
             question.passes = 1;
             question.connect_only = !kept.passed.contains(&release.id);
-        } else {
-            question.keeps = speaks_plain_http1(&kept.config);
         }
-        let places = Places::default();
-        let asking = (release.clone(), question, places.clone());
-        let task = tokio::spawn(round(self.inbox.clone(), name.clone(), probe, asking));
+        let (inbox, app) = (self.inbox.clone(), name.clone());
+        let task = tokio::spawn(round(inbox, app, probe, release.clone(), question));
         let round = Round {
             task: task.abort_handle(),
             release,
             recover,
-            places,
         };
         kept.rounds.insert(probe, round);
     }
@@ -76,18 +67,6 @@ impl Driver {
             && !round.recover
         {
             kept.passed.insert(round.release.id.clone());
-            kept.ready = Some(round);
-        }
-    }
-
-    /// The connections of a round that has just passed go to its release, which is behind this gate now.
-    pub(super) fn give_opened(&mut self, name: &AppName, gate: GateId, release: &ReleaseId) {
-        let kept = self.apps.get_mut(name);
-        let is_its = |round: &mut Round| round.release.id == *release;
-        let round = kept.and_then(|kept| kept.ready.take_if(is_its));
-        let opened = round.map(|round| round.places.take()).unwrap_or_default();
-        if !opened.is_empty() {
-            self.plane.give(name, gate, opened);
         }
     }
 
@@ -154,14 +133,14 @@ impl Driver {
 }
 
 /// Tells the driver of each failure, and at the end of the pass.
-async fn round(inbox: Inbox, app: AppName, probe: ProbeId, (release, question, places): Asking) {
+async fn round(inbox: Inbox, app: AppName, probe: ProbeId, release: Release, question: Question) {
     let tell = async |event| {
         let app = app.clone();
         // The driver outlives its rounds.
         let _ = inbox.send(Message::Observed { app, event }).await;
     };
     let (failed, mut failures) = mpsc::channel(1);
-    let passing = probe::round(release, question, failed, places);
+    let passing = probe::round(release, question, failed);
     tokio::pin!(passing);
     loop {
         tokio::select! {
@@ -188,14 +167,7 @@ pub(super) fn question(dial: Dial, config: &holdfast_config::App) -> Question {
         timeout: config.probe.timeout,
         passes: config.probe.passes,
         connect_only: false,
-        keeps: false,
     }
-}
-
-/// Whether a connection can go from a probe to requests.
-fn speaks_plain_http1(config: &holdfast_config::App) -> bool {
-    let upstream = &config.upstream;
-    upstream.protocol == Protocol::Http1 && upstream.tls.is_none() && config.probe.grpc.is_none()
 }
 
 impl Kept {

@@ -20,10 +20,6 @@ impl Driver {
             by: None,
         };
         self.observe_from(name, event, origin).await;
-        // What of it was not used is closed: nobody knows when its release will serve.
-        if let Some(kept) = self.apps.get_mut(name) {
-            kept.ready = None;
-        }
     }
 
     pub(super) async fn observe_from(&mut self, name: &AppName, event: Event, origin: Origin) {

@@ -10,19 +10,16 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use swap_core::{Address, duration};
 use tokio::time::timeout;
 
-use super::{Failure, Question, grpc, keep};
-use crate::plane::{Opened, Stream};
+use super::{Failure, Question, grpc};
+use crate::plane::Stream;
 
 /// Who asks.
 pub(super) const AGENT: &str = concat!("holdfast-probe/", env!("CARGO_PKG_VERSION"));
 /// No answer about health is longer, with its trailers.
 const ANSWER_MAX: usize = 4 << 10;
 
-/// Asks once. The connection is still there, if it is to be kept and can be.
-pub(super) async fn probe(
-    instance: &Address,
-    question: &Question,
-) -> Result<Option<Opened>, Failure> {
+/// Asks once.
+pub(super) async fn probe(instance: &Address, question: &Question) -> Result<(), Failure> {
     match timeout(question.timeout, ask(instance, question)).await {
         Err(_) => {
             let limit = duration::text(question.timeout);
@@ -34,7 +31,7 @@ pub(super) async fn probe(
             "{instance} answered {answer} to {}",
             question.in_words()
         )),
-        Ok(Ok(opened)) => Ok(opened),
+        Ok(Ok(())) => Ok(()),
     }
 }
 
@@ -66,7 +63,6 @@ impl Question {
         }
         let builder = Request::get(&self.path).header(USER_AGENT, AGENT);
         match self.protocol {
-            Protocol::Http1 if self.keeps => builder.header(HOST, authority).body(Full::default()),
             Protocol::Http1 => builder
                 .header(HOST, authority)
                 .header(CONNECTION, "close")
@@ -96,11 +92,11 @@ pub(super) async fn connect(
     })
 }
 
-async fn ask(instance: &Address, question: &Question) -> Result<Option<Opened>, Why> {
+async fn ask(instance: &Address, question: &Question) -> Result<(), Why> {
     let stream = connect(instance, question).await;
     let stream = stream.map_err(Why::NoAnswer)?;
     if question.connect_only {
-        return Ok(None);
+        return Ok(());
     }
     let request = question.request(&question.authority(instance));
     let request = request.map_err(|error| Why::NoAnswer(error.to_string()))?;
@@ -110,16 +106,10 @@ async fn ask(instance: &Address, question: &Question) -> Result<Option<Opened>, 
             question.in_words()
         ))
     };
-    if question.keeps {
-        let asked = keep::ask(stream, request).await.map_err(words)?;
-        passes(asked.status)?;
-        return Ok(asked.opened(instance));
-    }
     let asking = exchange(stream, question.protocol, request, async |answer| {
         judge(answer, question.grpc.is_some()).await
     });
-    asking.await.map_err(words)??;
-    Ok(None)
+    asking.await.map_err(words)?
 }
 
 async fn judge(answer: Response<Incoming>, is_grpc: bool) -> Result<(), Why> {
@@ -130,17 +120,10 @@ async fn judge(answer: Response<Incoming>, is_grpc: bool) -> Result<(), Why> {
         let body = body.map_err(|error| Why::NoAnswer(format!("a broken answer: {error}")))?;
         return grpc::judge(&head.headers, body).map_err(Why::No);
     }
-    if is_grpc {
-        return Err(Why::No(head.status.as_u16().to_string()));
+    if head.status.is_success() && !is_grpc {
+        return Ok(());
     }
-    passes(head.status)
-}
-
-fn passes(status: StatusCode) -> Result<(), Why> {
-    match status.is_success() {
-        true => Ok(()),
-        false => Err(Why::No(status.as_u16().to_string())),
-    }
+    Err(Why::No(head.status.as_u16().to_string()))
 }
 
 /// Sends the request and looks at the answer. The connection ends with it.

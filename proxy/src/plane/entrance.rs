@@ -1,11 +1,10 @@
 //! One app as the plane keeps it: what is in the table, and what is not. Its releases are the live one, those beside it, and
 //! those behind a closed gate that are not empty yet; each is found by its gate, wherever it is.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use holdfast_control::plane::{Opened, Traffic};
+use holdfast_control::plane::Traffic;
 use swap_core::{GateId, Release, ReleaseId};
 use swap_gate::Classes;
 
@@ -209,29 +208,6 @@ impl Entrance {
         self.all().find(|live| live.gate_id == gate).cloned()
     }
 
-    /// The uid of the release behind this gate, and of these connections those to an instance that is its alone, with its number: at an
-    /// address that another release has too, whoever was asked may have been that one.
-    pub(super) fn instances_behind(
-        &self,
-        gate: GateId,
-        opened: Vec<Opened>,
-    ) -> Option<(u64, Vec<(usize, Opened)>)> {
-        let live = self.find(gate)?;
-        let instances = live.instances.iter().enumerate();
-        let mut numbers: BTreeMap<_, _> = instances
-            .map(|(number, instance)| (&instance.address, number))
-            .collect();
-        let others = self.all().filter(|other| other.uid != live.uid);
-        for instance in others.flat_map(|other| &*other.instances) {
-            numbers.remove(&instance.address);
-        }
-        let numbered = opened
-            .into_iter()
-            .filter_map(|opened| Some((*numbers.get(&opened.instance)?, opened)));
-        let numbered = numbered.collect();
-        Some((live.uid, numbered))
-    }
-
     pub(super) fn running(&self) -> u64 {
         self.all().map(|live| live.gate.running(Classes::ALL)).sum()
     }
@@ -312,12 +288,8 @@ impl Entrance {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::net::UnixStream;
-
-    use http::HeaderMap;
     use swap_core::{Address, Beside};
     use swap_gate::{Bounds, Rate};
-    use tokio::time::Instant;
 
     use super::*;
     use crate::table::Door;
@@ -435,38 +407,6 @@ mod tests {
         entrance.forget(uid(&entrance, 2).unwrap());
         entrance.set_split(None);
         assert_eq!(series(&entrance), ["four", "two"], "promoted");
-    }
-
-    #[test]
-    fn a_probes_connection_is_the_releases_where_nobody_else_is_at_its_address() {
-        let at = |instances: &[&str]| Release {
-            id: "r".parse().unwrap(),
-            instances: instances.iter().map(|at| at.parse().unwrap()).collect(),
-        };
-        let opened = |instance: &str| Opened {
-            instance: instance.parse().unwrap(),
-            socket: UnixStream::pair().unwrap().0.into(),
-            fields: HeaderMap::new(),
-            since: Instant::now(),
-        };
-        let (one, two, three) = ("127.0.0.1:1", "127.0.0.1:2", "127.0.0.1:3");
-        let mut entrance = entrance();
-        entrance.set_live(GateId(1), Some(at(&[one, two])));
-        entrance.set_live(GateId(2), Some(at(&[two, three])));
-        let given = || vec![opened(three), opened(two), opened(one)];
-        let numbers = |given: Option<(u64, Vec<(usize, Opened)>)>| {
-            let given = given.map(|(_, given)| given).unwrap_or_default();
-            let numbered = given.into_iter();
-            numbered
-                .map(|(number, opened)| (number, opened.instance.to_string()))
-                .collect::<Vec<_>>()
-        };
-        let behind = entrance.instances_behind(GateId(2), given());
-        assert_eq!(numbers(behind), [(1, three.to_owned())]);
-        entrance.forget(uid(&entrance, 1).unwrap());
-        let behind = entrance.instances_behind(GateId(2), given());
-        assert_eq!(numbers(behind).len(), 2, "the one before has drained");
-        assert!(entrance.instances_behind(GateId(9), given()).is_none());
     }
 
     #[test]

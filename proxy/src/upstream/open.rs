@@ -4,8 +4,6 @@
 use std::cell::Cell;
 use std::future::poll_fn;
 use std::io;
-use std::mem::MaybeUninit;
-use std::os::fd::OwnedFd;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::time::Duration;
@@ -47,29 +45,6 @@ pub(super) async fn http1(
         // The way of most requests, without a call through a pointer for each read.
         (Address::Tcp(address), None) => shake_http1(Direct(tcp(*address).await?), link).await,
         _ => shake_http1(stream(address, tls).await?, link).await,
-    }
-}
-
-/// The same on a socket that has carried a probe, if the app has said nothing since then; not that it has ended either.
-pub(super) async fn given(
-    address: &Address,
-    socket: OwnedFd,
-    link: Rc<Link>,
-) -> Result<Alone, ConnectError> {
-    let said = SockRef::from(&socket).peek(&mut [MaybeUninit::uninit()]);
-    match said.map_err(|error| error.kind()) {
-        Err(io::ErrorKind::WouldBlock) => {}
-        _ => return Err(io::Error::from(io::ErrorKind::ConnectionReset).into()),
-    }
-    match address {
-        Address::Tcp(_) => {
-            let stream = TcpStream::from_std(socket.into())?;
-            shake_http1(Direct(stream), link).await
-        }
-        Address::Unix(_) => {
-            let stream: Box<dyn Stream> = Box::new(UnixStream::from_std(socket.into())?);
-            shake_http1(stream, link).await
-        }
     }
 }
 

@@ -126,12 +126,6 @@ impl App {
             .collect()
     }
 
-    /// So many of its requests were for this.
-    pub(crate) fn asked_for(&self, target: &str) -> usize {
-        let seen = self.seen().into_iter();
-        seen.filter(|seen| seen.target == target).count()
-    }
-
     /// Answers each `/wait` that is here.
     pub(crate) fn let_go(&self) {
         self.lets_go.send_replace(());

@@ -62,43 +62,6 @@ async fn a_burst_shares_the_few_connections_of_a_release_that_was_just_swapped_i
 }
 
 #[tokio::test]
-async fn the_first_request_of_a_release_begins_on_the_connection_of_its_probe() {
-    let (old, new) = (App::start("old").await, App::start("new").await);
-    let flags = [&format!("--upstream={}", old.address), "--workers=1"];
-    let daemon = Daemon::start(&flags, "").await;
-    let mut client = daemon.client().await;
-    let mut swaps = 0;
-    // Behind a swap it is kept for 1.5 s, and this thread may be later than that: each swap is another try.
-    crate::client::until("begun", async || {
-        swaps += 1;
-        let new = [&old, &new][swaps % 2];
-        let (probes, before) = (new.asked_for("/up"), new.connections());
-        let receipt = daemon.promote(&format!("r{swaps}"), new, json!({})).await;
-        assert_eq!(receipt["outcome"], "done", "{receipt}");
-        assert_eq!(client.get("/").await.status, 200);
-        // The watch asks on connections of its own.
-        new.connections() - before == new.asked_for("/up") - probes
-    })
-    .await;
-}
-
-#[tokio::test]
-async fn a_probes_connection_that_its_app_has_closed_carries_nothing() {
-    let old = App::start("old").await;
-    let daemon = Daemon::with(&old).await;
-    let mut client = daemon.client().await;
-    for swap in 0..5 {
-        // It does not say that it will close.
-        let answer = |_| "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok".to_owned();
-        let closes = crate::app::scripted(answer).await;
-        let release = json!({ "release": format!("r{swap}"), "instance": [closes.to_string()] });
-        let receipt = daemon.verb("promote", release).await;
-        assert_eq!(receipt["outcome"], "done", "{receipt}");
-        assert_eq!(client.post("/", b"once").await.text(), "ok");
-    }
-}
-
-#[tokio::test]
 async fn hold_keeps_requests_while_the_old_release_is_gone() {
     let old = App::start("old").await;
     let daemon = std::sync::Arc::new(Daemon::with(&old).await);

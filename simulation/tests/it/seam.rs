@@ -3,9 +3,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use holdfast_control::plane::{
-    Arms, Connecting, DataPlane, Opened, Signal, Signaller, Signals, Traffic,
-};
+use holdfast_control::plane::{Arms, Connecting, DataPlane, Signal, Signaller, Signals, Traffic};
 use swap_core::{Address, AppName, Cause, GateId, Generation, Methods, Release, Split};
 
 use crate::book::Shared;
@@ -148,10 +146,6 @@ impl DataPlane for Seam {
 
     fn arms(&self, app: &AppName) -> Option<Arms> {
         self.plane.arms(app)
-    }
-
-    fn give(&self, app: &AppName, gate: GateId, opened: Vec<Opened>) {
-        self.plane.give(app, gate, opened);
     }
 
     fn close(&self, app: &AppName, gate: GateId, methods: Methods, tunnels_too: bool) {
